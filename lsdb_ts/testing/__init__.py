@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lsdb_ts.testing.skies import hard_sky, perturbed
+_HOMES = {
+    "hard_sky": "skies",
+    "perturbed": "skies",
+    "SimulatedSurvey": "survey",
+    "simulate_survey": "survey",
+    "simulate_reference": "reference",
+    "EPOCH_JYEAR": "universe",
+    "REFERENCE_JYEAR": "reference",
+}
 
-__all__ = ["hard_sky", "perturbed"]
-
-_HOMES = {"hard_sky": "skies", "perturbed": "skies"}
+__all__ = [
+    "hard_sky",
+    "perturbed",
+    "SimulatedSurvey",
+    "simulate_survey",
+    "simulate_reference",
+    "EPOCH_JYEAR",
+    "REFERENCE_JYEAR",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -20,4 +32,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__all__)

@@ -1,4 +1,4 @@
-"""Positions on the sky that are hard to treat right: poles, RA 0/360, pixel corners and edges. Whole surveys live in survey.py."""
+"""Positions that are hard to treat right: poles, RA 0/360, pixel corners and edges. Surveys live in survey.py."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _EVEN_BITS = 0x1555555555555555
 def hard_sky(n: int, seed: int) -> Positions:
     """Draw positions that gather where sky code goes wrong.
 
-    Equal shares of: the two poles, RA 0/360, the points at which base pixels meet, positions within arcseconds of the edges
-    of pixels of orders 0 to 12, clusters of tens within an arcsecond, exact repeats, and an even spread over the sphere.
+    Equal shares of: the two poles, RA 0/360, the points at which base pixels meet, positions within arcseconds of the
+    edges of pixels of orders 0 to 12, clusters of tens within an arcsecond, exact repeats, and an even spread over the
+    sphere.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def _pixel_edges(rng: np.random.Generator, n: int) -> Positions:
     """Lie within some arcseconds of an edge of a pixel of order 0 to 12, on either side."""
     cells = rng.integers(0, 12 << (2 * _EDGE_ORDER), n)
     below = (np.int64(1) << (2 * (_EDGE_ORDER - rng.integers(0, 13, n)))) - 1
-    # The bits of the two axes alternate in a NESTED number: clearing one axis below an order puts the cell on that edge.
+    # The bits of the two axes alternate in a NESTED number: clearing one axis below an order puts a cell on that edge.
     axis = np.where(rng.random(n) < 0.5, _EVEN_BITS, _EVEN_BITS << 1)
     ra, dec = centre(cells & ~(below & axis), _EDGE_ORDER)
     return perturbed(ra, dec, 10 ** rng.uniform(-2, 1, n), seed=int(rng.integers(2**31)))
