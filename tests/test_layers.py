@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "schema": {"errors"},
     "sky": {"schema", "errors"},
-    "kernels": {"errors"},
+    "kernels": {"sky", "errors"},
     "store": {"sky", "schema", "errors"},
     "plan": {"sky", "store", "kernels", "schema", "errors"},
     "run": {"plan", "store", "sky", "schema", "errors"},
@@ -102,7 +102,8 @@ def imports_of(path: Path) -> list[Import]:
     name = module_name(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     nodes = ast.walk(ast.parse(path.read_text(), str(path)))
-    return [Import(path, node.lineno, module) for node in nodes for module in names_of(node, package)]
+    found = (Import(path, node.lineno, module) for node in nodes for module in names_of(node, package))
+    return list(dict.fromkeys(found))
 
 
 def files_of(*folders: str) -> list[Path]:
