@@ -1,0 +1,49 @@
+"""Read the skymap of a catalog on disk: rows per HEALPix cell. Writing it is done with the other metadata next door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lsdb_ts.errors import CatalogError
+from lsdb_ts.sky.pixel import Indices
+
+
+def read_skymap(root: Path) -> tuple[int, Indices, Indices] | None:
+    """Read ``skymap.fits`` (or the older ``point_map.fits``) of a HATS catalog.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the catalog.
+
+    Returns
+    -------
+    (order, cells, rows) or None
+        Order of the map, its occupied NESTED cells in rising order (int64), and the rows in each (int64). None where
+        the catalog has no map, or one in RING order.
+
+    Raises
+    ------
+    CatalogError
+        The file is there and cannot be read.
+    """
+    path = next((root / name for name in ("skymap.fits", "point_map.fits") if (root / name).exists()), None)
+    if path is None:
+        return None
+    from astropy.io import fits
+
+    try:
+        with fits.open(path) as hdus:
+            header, data = hdus[1].header, hdus[1].data
+            columns = [np.asarray(data.field(i)).ravel().astype(np.int64) for i in range(len(data.columns))]
+    except (OSError, IndexError, TypeError, ValueError) as error:
+        raise CatalogError(f"cannot read the skymap {path}: {error}; remove it, it is not needed") from error
+    if header.get("ORDERING", "NESTED").strip().upper().startswith("RING"):
+        return None
+    order = int(header["NSIDE"]).bit_length() - 1
+    cells, rows = columns if len(columns) == 2 else (np.arange(columns[0].size), columns[0])
+    occupied = np.flatnonzero(rows > 0)
+    by_place = occupied[np.argsort(cells[occupied], kind="stable")]
+    return order, cells[by_place], rows[by_place]
