@@ -1,0 +1,67 @@
+"""Time-domain astronomy at survey scale.
+
+Lazy catalogs on HEALPix-sharded Parquet, crossmatch, light curves, features, classifiers.
+
+The public names, and nothing else; each is imported when it is first used, so that importing the package is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lsdb_ts.catalog import Catalog, from_dataframe, open_catalog
+    from lsdb_ts.features import FeatureSet
+    from lsdb_ts.learn import ModelBundle, train
+    from lsdb_ts.run.cluster import cluster
+    from lsdb_ts.sky import Cone, Pixel, propagate
+    from lsdb_ts.views import plot_confusion, plot_folded, plot_lightcurve, plot_lightcurves, plot_sky
+
+_HOMES = {
+    "Catalog": "catalog",
+    "from_dataframe": "catalog",
+    "open_catalog": "catalog",
+    "FeatureSet": "features",
+    "ModelBundle": "learn",
+    "train": "learn",
+    "cluster": "run.cluster",
+    "Cone": "sky",
+    "Pixel": "sky",
+    "propagate": "sky",
+    "plot_confusion": "views",
+    "plot_folded": "views",
+    "plot_lightcurve": "views",
+    "plot_lightcurves": "views",
+    "plot_sky": "views",
+}
+
+__all__ = [
+    "Catalog",
+    "Cone",
+    "FeatureSet",
+    "ModelBundle",
+    "Pixel",
+    "cluster",
+    "from_dataframe",
+    "open_catalog",
+    "plot_confusion",
+    "plot_folded",
+    "plot_lightcurve",
+    "plot_lightcurves",
+    "plot_sky",
+    "propagate",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

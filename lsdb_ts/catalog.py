@@ -1,0 +1,433 @@
+"""The catalog an astronomer holds: thin lazy verbs, each of which makes a plan node.
+
+No kernels, no I/O, no plotting live here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.apply import Extend, Map
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.explain import as_text, explain
+from lsdb_ts.plan.expression import Predicate
+from lsdb_ts.plan.frame import FrameFunction, from_frame, to_frame
+from lsdb_ts.plan.match import Match
+from lsdb_ts.plan.nest import Nest
+from lsdb_ts.plan.node import Node, whole
+from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick, Select
+from lsdb_ts.plan.scan import Scan
+from lsdb_ts.schema import HEALPIX, Roles, is_nested, require
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import Pixel
+from lsdb_ts.sky.region import Cone
+from lsdb_ts.store.hats import open_hats
+from lsdb_ts.store.source import HatsSource, MemorySource, rows_of
+
+if TYPE_CHECKING:
+    import nested_pandas
+    import pandas
+
+    from lsdb_ts.features import FeatureSet
+    from lsdb_ts.learn import ModelBundle
+
+
+def open_catalog(path: str | Path, columns: Sequence[str] | None = None) -> Catalog:
+    """Open a HATS catalog, or a collection with its margin; reads metadata only.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Folder of the catalog or collection.
+    columns : sequence of str, optional
+        Columns to keep. There is no need to: whatever is asked for later is what is read.
+
+    Raises
+    ------
+    CatalogError
+        The folder is not a catalog, or not a finished one.
+    """
+    catalog = Catalog(Scan(HatsSource(open_hats(path))))
+    return catalog if columns is None else catalog[list(columns)]
+
+
+def from_dataframe(df: pandas.DataFrame | pa.Table, ra: str = "ra", dec: str = "dec", name: str = "frame") -> Catalog:
+    """Make a catalog of a table in memory; it has the same verbs as one on disk.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame or pyarrow.Table
+        The rows; an index is dropped.
+    ra, dec : str
+        Columns of ICRS positions, float64 degrees.
+    name : str
+        Name of the catalog.
+
+    Raises
+    ------
+    PositionError
+        A position is missing or off the sky; names row and value.
+    """
+    table = df if isinstance(df, pa.Table) else from_frame(df.reset_index(drop=True))
+    return Catalog(Scan(MemorySource.of_table(table, ra, dec, name)))
+
+
+class Catalog:
+    """A lazy table of objects on the sky, in HEALPix partitions.
+
+    Every verb returns a new catalog and computes nothing; ``compute``, ``write``, ``head`` and ``len`` do. Catalogs are
+    made by :func:`open_catalog` and :func:`from_dataframe`.
+    """
+
+    def __init__(self, plan: Node) -> None:
+        self.plan = plan
+
+    @property
+    def name(self) -> str:
+        """Name of the catalog."""
+        return self.plan.name
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the columns, with units and roles in the fields' metadata."""
+        return self.plan.schema
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns. The index ``_healpix_29`` is not one of them."""
+        return list(self.plan.schema.names)
+
+    @property
+    def layout(self) -> Layout:
+        """Pixels of the partitions."""
+        return self.plan.layout
+
+    @property
+    def npartitions(self) -> int:
+        """Number of partitions, one piece of work each."""
+        return len(self.plan.layout)
+
+    @property
+    def partitions(self) -> PartitionIndexer:
+        """Pick partitions by number or pixel: ``catalog.partitions[0]``, ``[2:5]``, ``[Pixel(3, 17)]``."""
+        return PartitionIndexer(self)
+
+    def __getitem__(self, columns: str | Sequence[str]) -> Catalog:
+        """Keep some columns; ``["objectId", "lc.psfFlux"]`` keeps one part of a nested one."""
+        names = (columns,) if isinstance(columns, str) else tuple(columns)
+        return Catalog(Select(self.plan, names))
+
+    def query(self, expr: str, local_dict: Mapping[str, Any] | None = None) -> Catalog:
+        """Keep the rows for which a condition holds.
+
+        Parameters
+        ----------
+        expr : str
+            As for ``pandas.DataFrame.query``: ``"g_mag < 20 and 0.2 < g_mag - r_mag"``. Where all its columns are parts
+            of one nested column (``"lc.band == 'g'"``) it keeps epochs instead: every row stays, with those epochs.
+        local_dict : mapping, optional
+            Variables for ``@name``; by default the caller's.
+        """
+        variables = local_dict
+        if variables is None and "@" in expr:
+            caller = sys._getframe(1)
+            variables = {**caller.f_globals, **caller.f_locals}
+        predicate = Predicate.parse(expr, variables)
+        require(self.schema, predicate.columns, self.name)
+        nested = {c.partition(".")[0] for c in predicate.columns if c not in self.schema.names}
+        if not nested:
+            return Catalog(Filter(self.plan, predicate))
+        if len(nested) > 1 or any(c in self.schema.names for c in predicate.columns):
+            raise PlanError(
+                f'"{expr}" mixes rows and epochs: use one query for the base columns and one for each nested column'
+            )
+        return Catalog(FilterEpochs(self.plan, predicate, nested.pop()))
+
+    def cone_search(self, ra: float, dec: float, radius_arcsec: float) -> Catalog:
+        """Keep the rows within ``radius_arcsec`` of a position (ICRS degrees)."""
+        return Catalog(Cut(self.plan, Cone(float(ra), float(dec), float(radius_arcsec))))
+
+    def crossmatch(
+        self,
+        other: Catalog,
+        radius_arcsec: float = 1.0,
+        n_neighbors: int = 1,
+        how: str = "inner",
+        suffixes: tuple[str, str] | None = None,
+    ) -> Catalog:
+        """Find, for each row, the nearest rows of another catalog; adds ``_dist_arcsec``.
+
+        No pair is lost at a partition's edge: the other side's rows beyond it come from its margin if that is wide
+        enough, and else from the neighbouring partitions.
+
+        Parameters
+        ----------
+        other : Catalog
+            The right side.
+        radius_arcsec : float
+            Largest separation, inclusive; above 0, at most 3600.
+        n_neighbors : int
+            At most so many right rows for each left row.
+        how : {"inner", "left"}
+            Whether left rows without a partner are dropped, or kept with nulls.
+        suffixes : tuple of str, optional
+            For names that stand on both sides; by default ``_`` and the catalogs' names.
+        """
+        chosen = suffixes if suffixes is not None else (f"_{self.name}", f"_{other.name}")
+        return Catalog(
+            Match(self.plan, other.plan, float(radius_arcsec), int(n_neighbors), how, (chosen[0], chosen[1]))
+        )
+
+    def nest(self, sources: Catalog, on: str, name: str = "lc", max_separation_arcsec: float = 5.0) -> Catalog:
+        """Give each row its sources as a nested column: a light curve, sorted by time.
+
+        Joined by id, not by position; rows without sources keep an empty curve. Sources that name an unknown id, or lie
+        farther from their object than ``max_separation_arcsec``, are counted as orphans (see :meth:`account`), so that
+        nested + orphans = sources.
+
+        Parameters
+        ----------
+        sources : Catalog
+            One row per epoch.
+        on : str
+            Id column of both sides; unique on the left.
+        name : str
+            Name of the nested column.
+        max_separation_arcsec : float
+            How far from its object a source may lie.
+        """
+        return Catalog(Nest(self.plan, sources.plan, on, name, float(max_separation_arcsec)))
+
+    def map_partitions(
+        self,
+        func: Callable[..., pandas.DataFrame],
+        *args: Any,
+        meta: Any = None,
+        columns: Sequence[str] | None = None,
+        rowwise: bool = False,
+        **kwargs: Any,
+    ) -> Catalog:
+        """Call a function on the frame of every partition.
+
+        Parameters
+        ----------
+        func : callable
+            ``func(frame, *args, **kwargs)`` takes a NestedFrame indexed by ``_healpix_29`` and returns a DataFrame. If
+            it keeps index and coordinates, the result can be matched and written like any catalog.
+        meta : DataFrame, dict of dtypes, or pyarrow.Schema, optional
+            What it returns; by default found by calling it on an empty frame.
+        columns : sequence of str, optional
+            The columns it needs: only those are read. By default all.
+        rowwise : bool
+            Each output row depends on its input row only; then the result can serve a halo.
+        """
+        inputs = tuple(columns) if columns is not None else tuple(self.columns)
+        require(self.schema, inputs, self.name)
+        function = FrameFunction(func, args, kwargs)
+        return Catalog(Map(self.plan, function, self._output(function, inputs, meta), inputs, rowwise))
+
+    def features(self, feature_set: FeatureSet, lightcurve: str = "lc") -> Catalog:
+        """Replace a nested light curve by its features.
+
+        Parameters
+        ----------
+        feature_set : FeatureSet
+            Which features; for instance ``FeatureSet.rubin()``.
+        lightcurve : str
+            The nested column. Only the parts that the features need are read.
+        """
+        require(self.schema, [lightcurve], self.name)
+        column = self.schema.field(lightcurve)
+        if not is_nested(column):
+            raise PlanError(f'"{lightcurve}" of {self.name} is {column.type} and not a light curve (a struct of lists)')
+        roles = Roles.of(column.type)
+        if roles == Roles():
+            roles = Roles.guess(f.name for f in column.type)
+        inputs = tuple(f"{lightcurve}.{part}" for part in feature_set.inputs(roles))
+        extraction = Extraction(feature_set, lightcurve, roles)
+        return Catalog(Extend(self.plan, extraction, tuple(feature_set.fields), inputs, dropped=(lightcurve,)))
+
+    def classify(self, bundle: ModelBundle) -> Catalog:
+        """Add the class and the probabilities that a trained model gives each row.
+
+        Needs the columns of its features.
+        """
+        require(self.schema, bundle.inputs, self.name)
+        return Catalog(Extend(self.plan, Classification(bundle), tuple(bundle.fields), tuple(bundle.inputs)))
+
+    def explain(self) -> str:
+        """Say what computing this would read and do, node by node; touches metadata only."""
+        return as_text(explain(self.plan, whole(self.plan)))
+
+    def head(self, n: int = 5) -> nested_pandas.NestedFrame:
+        """Return the first rows, computing as few partitions as that takes."""
+        from lsdb_ts.run.execute import first_rows
+
+        return to_frame(first_rows(self.plan, whole(self.plan), n))
+
+    def compute(self, progress: bool | None = None) -> nested_pandas.NestedFrame:
+        """Compute all rows: on the active Dask client, or else on all local cores.
+
+        Returns
+        -------
+        nested_pandas.NestedFrame
+            Indexed by ``_healpix_29`` and sorted by it; ``.attrs["account"]`` holds what matches and nestings counted.
+        """
+        from lsdb_ts.run.execute import compute
+
+        result = compute(self.plan, whole(self.plan), progress)
+        frame = to_frame(result.table)
+        frame.attrs["account"] = dict(result.account)
+        return frame
+
+    def to_arrow(self, progress: bool | None = None) -> pa.Table:
+        """Compute all rows as an Arrow table, with ``_healpix_29`` as first column where rows have a place."""
+        from lsdb_ts.run.execute import compute
+
+        return compute(self.plan, whole(self.plan), progress).table
+
+    def account(self, progress: bool | None = None) -> dict[str, int]:
+        """Compute what matches and nestings count (pairs, orphans, ...), without returning rows."""
+        from lsdb_ts.run.execute import compute
+
+        return dict(compute(self.plan, self._only_place(), progress).account)
+
+    def write(self, path: str | Path, name: str | None = None, progress: bool | None = None) -> Catalog:
+        """Compute all rows into a HATS catalog and open it.
+
+        Files appear under their final names only when they are complete. Interrupted anywhere, the same call does what
+        is missing; another plan on the same folder is refused, with what changed.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Folder of the new catalog.
+        name : str, optional
+            Its name; by default the folder's.
+        """
+        from lsdb_ts.run.execute import write
+
+        folder = Path(path)
+        write(self.plan, whole(self.plan), folder, name or folder.name, progress)
+        return open_catalog(folder)
+
+    def to_dask(self) -> Any:
+        """Return a lazy ``dask.dataframe.DataFrame``; columns and partitions picked there are what is read here."""
+        from lsdb_ts.run.bridge import to_dask
+
+        return to_dask(self.plan, whole(self.plan))
+
+    def __len__(self) -> int:
+        """Count the rows: from metadata for a catalog as it was opened, else by computing."""
+        if isinstance(self.plan, Scan):
+            source = self.plan.source
+            if isinstance(source, HatsSource):
+                return rows_of(source.catalog)
+            if isinstance(source, MemorySource):
+                return source.table.num_rows
+        from lsdb_ts.run.execute import compute
+
+        return compute(self.plan, self._only_place()).table.num_rows
+
+    def __bool__(self) -> bool:
+        """Be true without counting rows."""
+        return True
+
+    def __repr__(self) -> str:
+        from lsdb_ts.views.text import catalog_text
+
+        return catalog_text(self)
+
+    def _repr_html_(self) -> str:
+        from lsdb_ts.views.html import catalog_html
+
+        return catalog_html(self)
+
+    def _only_place(self) -> Demand:
+        demand = whole(self.plan)
+        kept = [HEALPIX] if HEALPIX in demand.columns else list(demand.columns)
+        return Demand(tuple(kept), demand.pixels)
+
+    def _output(self, function: FrameFunction, inputs: tuple[str, ...], meta: Any) -> pa.Schema:
+        """Return the schema a function's output has, declared or found on an empty frame."""
+        place = [pa.field(HEALPIX, pa.int64())] if self.plan.positions is not None else []
+        if isinstance(meta, pa.Schema):
+            return meta if HEALPIX in meta.names or not place else pa.schema([*place, *meta])
+        if isinstance(meta, Mapping):
+            import pandas
+
+            empty = pandas.DataFrame({k: pandas.Series(dtype=v) for k, v in meta.items()})
+            return pa.schema([*place, *from_frame(empty).schema]).remove_metadata()
+        if meta is not None:
+            return from_frame(meta.iloc[:0]).schema.remove_metadata()
+        table = Select(self.plan, inputs).schema.empty_table()
+        table = table.add_column(0, place[0], pa.array([], pa.int64())) if place else table
+        try:
+            schema = function(table).schema.remove_metadata()
+        except Exception as error:
+            raise PlanError(
+                f"cannot find what {getattr(function.function, '__name__', 'the function')} returns: on an empty "
+                f"frame it raised "
+                f"{type(error).__name__}: {error}. Say it with meta=, for instance "
+                f"meta={{'objectId': 'int64', 'amplitude': 'float64'}}"
+            ) from error
+        unknown = [f.name for f in schema if pa.types.is_null(f.type)]
+        if unknown:
+            raise PlanError(f'the type of "{unknown[0]}" cannot be told from an empty frame: say it with meta=')
+        return schema
+
+
+class PartitionIndexer:
+    """Picks partitions of a catalog by number, slice, or pixel."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getitem__(self, which: int | slice | Pixel | Iterable[int]) -> Catalog:
+        """Return a catalog of the picked partitions."""
+        layout = self._catalog.layout
+        if isinstance(which, Pixel):
+            places = list(layout.overlapping(which.start, which.stop))
+        elif isinstance(which, slice):
+            places = list(range(len(layout)))[which]
+        else:
+            places = [range(len(layout))[i] for i in ([which] if isinstance(which, int) else which)]
+        import numpy as np
+
+        return Catalog(Pick(self._catalog.plan, layout.take(np.array(sorted(set(places)), dtype=np.int64))))
+
+
+class Extraction:
+    """Features of one nested column, as a function on tables."""
+
+    def __init__(self, feature_set: FeatureSet, lightcurve: str, roles: Roles) -> None:
+        self.feature_set, self.lightcurve, self.roles = feature_set, lightcurve, roles
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Extract."""
+        return self.feature_set.extract(table.column(self.lightcurve), self.roles)
+
+    def identity(self) -> dict[str, Any]:
+        """Return feature set, column and roles."""
+        return {"features": self.feature_set.fingerprint, "lightcurve": self.lightcurve, "roles": self.roles.items()}
+
+
+class Classification:
+    """Predictions of a model bundle, as a function on tables."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        self.bundle = bundle
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Predict."""
+        return self.bundle.predict(table)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the bundle's fingerprint."""
+        return {"bundle": self.bundle.fingerprint}

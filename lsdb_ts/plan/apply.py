@@ -1,0 +1,256 @@
+"""Nodes that call a function on the table of each pixel: on whole partitions, or to add columns to their rows."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.node import Node, expanded
+from lsdb_ts.schema import HEALPIX, require
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.store.partition import Partition, sorted_by_place
+
+TableFunction = Callable[[pa.Table], pa.Table]
+
+
+@dataclass(frozen=True, eq=False)
+class Map(Node):
+    """A function from the table of a pixel to another table.
+
+    Attributes
+    ----------
+    function : callable
+        Takes and returns a ``pyarrow.Table``; must be picklable.
+    output : pyarrow.Schema
+        What it returns; with ``_healpix_29`` where rows keep their place.
+    inputs : tuple of str
+        The columns it needs.
+    rowwise : bool
+        Each output row comes from the input row at the same place: then halo rows can go through it too.
+    """
+
+    child: Node
+    function: TableFunction
+    output: pa.Schema
+    inputs: tuple[str, ...]
+    rowwise: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.child.schema, self.inputs, self.child.name)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The one child."""
+        return (self.child,)
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """What the function returns."""
+        return pa.schema([f for f in self.output if f.name != HEALPIX])
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The child's pixels."""
+        return self.child.layout
+
+    @property
+    def name(self) -> str:
+        """The child's name."""
+        return self.child.name
+
+    @property
+    def positions(self) -> tuple[str, str] | None:
+        """The child's positions, if the function's output still has them and the place."""
+        names = self.child.positions
+        return names if names and {HEALPIX, *names} <= set(self.output.names) else None
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Ask for what the function declares, whatever is wanted of its output."""
+        if demand.halo_arcsec > 0 and not self.rowwise:
+            raise PlanError(
+                f"{self.summary} on {self.name} cannot serve the {demand.halo_arcsec:g} arcsec halo that the match "
+                f"above it needs, "
+                f"because the function sees whole partitions: pass rowwise=True if each output row depends on its "
+                f"input row only, "
+                f"or write the result first and open it again"
+            )
+        place = (HEALPIX,) if self.child.positions is not None else ()
+        return (replace(demand, columns=(*place, *expanded(self.child.schema, self.inputs)), rows={}),)
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Call the function."""
+        part = parts[0]
+        table = conform(self.function(part.table), self.output, self.summary)
+        if self.rowwise:
+            if table.num_rows != part.table.num_rows:
+                raise PlanError(f"{self.summary} is rowwise but made {table.num_rows} rows of {part.table.num_rows}")
+            return part.with_table(table)
+        return Partition.all_core(sorted_by_place(table) if HEALPIX in table.column_names else table)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the function's code and declarations."""
+        return {
+            "function": identify(self.function),
+            "output": self.output.to_string(),
+            "inputs": list(self.inputs),
+            "rowwise": self.rowwise,
+        }
+
+    @property
+    def summary(self) -> str:
+        """Name of the function."""
+        return f"map {name_of(self.function)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Extend(Node):
+    """The child's rows with more columns, computed row by row from some of theirs."""
+
+    child: Node
+    function: TableFunction
+    added: tuple[pa.Field, ...]
+    inputs: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(self.child.schema, self.inputs, self.child.name)
+        kept = set(self.child.schema.names) - set(self.dropped)
+        twice = [f.name for f in self.added if f.name in kept]
+        if twice:
+            raise PlanError(
+                f'{self.child.name} already has a column "{twice[0]}", which {name_of(self.function)} would add'
+            )
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The one child."""
+        return (self.child,)
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """The child's columns and the new ones."""
+        return pa.schema([*(f for f in self.child.schema if f.name not in self.dropped), *self.added])
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The child's pixels."""
+        return self.child.layout
+
+    @property
+    def name(self) -> str:
+        """The child's name."""
+        return self.child.name
+
+    @property
+    def positions(self) -> tuple[str, str] | None:
+        """The child's positions."""
+        return self.child.positions
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Ask for the inputs only if a new column is wanted."""
+        passed = [c for c in demand.columns if c.partition(".")[0] not in self._new]
+        rows = {c: limits for c, limits in demand.rows.items() if c not in self._new}
+        inputs = expanded(self.child.schema, self.inputs) if self._wanted(demand) else ()
+        return (replace(demand, columns=(), rows=rows).plus([*passed, *inputs]),)
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Call the function and put its columns beside the others."""
+        part = parts[0]
+        if not self._wanted(demand):
+            return part
+        made = conform(self.function(part.table), pa.schema(self.added), name_of(self.function))
+        if made.num_rows != len(part):
+            raise PlanError(f"{name_of(self.function)} made {made.num_rows} rows of {len(part)}")
+        table = part.table.drop_columns([c for c in self.dropped if c in part.table.column_names])
+        for column in self.added:
+            table = table.append_column(column, made.column(column.name))
+        return part.with_table(table)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the function's code and declarations."""
+        return {
+            "function": identify(self.function),
+            "added": pa.schema(self.added).to_string(),
+            "inputs": list(self.inputs),
+        }
+
+    @property
+    def summary(self) -> str:
+        """Name of the function."""
+        return f"extend by {name_of(self.function)}"
+
+    @functools.cached_property
+    def _new(self) -> frozenset[str]:
+        return frozenset(f.name for f in self.added)
+
+    def _wanted(self, demand: Demand) -> bool:
+        return any(c.partition(".")[0] in self._new for c in demand.columns)
+
+
+def conform(table: pa.Table, schema: pa.Schema, who: str) -> pa.Table:
+    """Return a table with exactly the declared columns and types, or raise PlanError that names the difference."""
+    missing = [n for n in schema.names if n not in table.column_names]
+    if missing:
+        raise PlanError(
+            f'{who} did not return the column "{missing[0]}" that its meta declares; it returned {table.column_names}'
+        )
+    chosen = table.select(schema.names)
+    if chosen.schema.equals(schema):
+        return chosen
+    try:
+        return chosen.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        wrong = [
+            f"{f.name}: declared {f.type}, returned {g.type}"
+            for f, g in zip(schema, chosen.schema, strict=True)
+            if f.type != g.type
+        ]
+        raise PlanError(f"{who} returned other types than its meta declares ({'; '.join(wrong)}): {error}") from error
+
+
+def name_of(function: Any) -> str:
+    """Return a function's name, for people."""
+    inner = getattr(function, "function", function)
+    return getattr(inner, "__name__", None) or type(inner).__name__
+
+
+def identify(function: Any) -> dict[str, Any]:
+    """Return what makes a function the same function again.
+
+    Its module, name, source code, and the values it carries along.
+    """
+    if hasattr(function, "identity"):
+        return {"type": type(function).__name__, **function.identity()}
+    code = getattr(function, "__code__", None)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code is not None else repr(function)
+    cells = getattr(function, "__closure__", None) or ()
+    carried = [_settled(cell.cell_contents) for cell in cells]
+    return {
+        "module": getattr(function, "__module__", ""),
+        "name": getattr(function, "__qualname__", type(function).__name__),
+        "code": hashlib.sha256(text.encode()).hexdigest(),
+        "values": [
+            *carried,
+            _settled(getattr(function, "__defaults__", None)),
+            _settled(getattr(function, "__kwdefaults__", None)),
+        ],
+    }
+
+
+def _settled(value: Any) -> Any:
+    """Return a form of a value that is the same in every process."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    return identify(value) if callable(value) and hasattr(value, "__code__") else repr(value)

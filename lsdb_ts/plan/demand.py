@@ -1,0 +1,64 @@
+"""What is asked of a node: columns, rows that may be skipped, pixels, and sky beyond the edge.
+
+Nodes translate it for their children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import Pixel
+
+Bounds = Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """The one value that is pushed from the root of a plan to its scans."""
+
+    columns: tuple[str, ...]
+    """Columns wanted.
+
+    Parts of nested columns one by one (``lc.psfFlux``), and ``_healpix_29`` where the place is wanted.
+    """
+    pixels: Layout
+    """Pixels wanted."""
+    rows: Bounds = field(default_factory=dict)
+    """Closed interval by column that rows must touch to matter; others may be left out, or not."""
+    halo_arcsec: float = 0.0
+    """Width of the border beyond each pixel's edge that is wanted too."""
+
+    def at(self, pixel: Pixel) -> Demand:
+        """Ask the same of one pixel."""
+        return replace(self, pixels=Layout.of([pixel]))
+
+    @property
+    def pixel(self) -> Pixel:
+        """The pixel of a demand for one."""
+        if len(self.pixels) != 1:
+            raise ValueError(f"a piece of work is one pixel, not {len(self.pixels)}")
+        return self.pixels[0]
+
+    def plus(self, columns: Iterable[str] = (), halo_arcsec: float = 0.0, rows: Bounds | None = None) -> Demand:
+        """Ask for more columns or a wider halo, and less of the rows."""
+        return replace(
+            self,
+            columns=tuple(dict.fromkeys([*self.columns, *columns])),
+            halo_arcsec=self.halo_arcsec + halo_arcsec,
+            rows=_both(self.rows, rows or {}),
+        )
+
+
+def _both(a: Bounds, b: Bounds) -> Bounds:
+    """Intersect two sets of bounds."""
+    joined = dict(a)
+    for name, (low, high) in b.items():
+        if name in joined:
+            old_low, old_high = joined[name]
+            low = old_low if low is None else low if old_low is None else max(low, old_low)
+            high = old_high if high is None else high if old_high is None else min(high, old_high)
+        joined[name] = (low, high)
+    return joined

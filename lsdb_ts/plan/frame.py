@@ -1,0 +1,103 @@
+"""The edge where Arrow tables become pandas frames and back: what user functions see and what compute returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.schema import HEALPIX, is_nested
+
+if TYPE_CHECKING:
+    import nested_pandas
+    import pandas
+
+
+def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
+    """Return a NestedFrame.
+
+    Arrow-backed columns, nested columns packed, and ``_healpix_29`` as index where there is one.
+    """
+    import nested_pandas
+    import pandas
+    from nested_pandas.series.ext_array import NestedExtensionArray
+
+    columns: dict[str, Any] = {}
+    for column in table.schema:
+        if column.name == HEALPIX:
+            continue
+        values = table.column(column.name)
+        if is_nested(column):
+            plain = values.cast(_without_dictionaries(column.type))
+            columns[column.name] = pandas.Series(NestedExtensionArray(plain))
+        else:
+            kind = _without_dictionaries(column.type)
+            columns[column.name] = pandas.Series(pandas.arrays.ArrowExtensionArray(values.cast(kind)))
+    index = None
+    if HEALPIX in table.column_names:
+        index = pandas.Index(table.column(HEALPIX).to_numpy(), name=HEALPIX)
+    frame = nested_pandas.NestedFrame(columns) if columns else nested_pandas.NestedFrame(index=range(table.num_rows))
+    if index is not None:
+        frame.index = index
+    return frame
+
+
+def from_frame(frame: pandas.DataFrame) -> pa.Table:
+    """Return the Arrow table of a frame; an index called ``_healpix_29`` becomes that column."""
+    import pandas
+    from nested_pandas import NestedDtype
+
+    if not isinstance(frame, pandas.DataFrame):
+        raise PlanError(f"the function returned a {type(frame).__name__}; need a pandas DataFrame or NestedFrame")
+    arrays: dict[str, Any] = {}
+    if frame.index.name == HEALPIX:
+        arrays[HEALPIX] = pa.array(np.asarray(frame.index, dtype=np.int64))
+    for name in frame.columns:
+        series = frame[name]
+        if isinstance(series.dtype, NestedDtype):
+            arrays[str(name)] = pa.chunked_array(series.array.struct_array)
+        else:
+            array = pa.Array.from_pandas(series)
+            arrays[str(name)] = array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
+    return pa.table(arrays)
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_list(kind):
+        return pa.list_(_without_dictionaries(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_without_dictionaries(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(f.name, _without_dictionaries(f.type)) for f in kind])
+    return kind
+
+
+class FrameFunction:
+    """A user's function on frames, made a function on tables.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(frame, *args, **kwargs)`` from a NestedFrame to a DataFrame.
+    """
+
+    def __init__(self, function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs or {}
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Call it on a table."""
+        return from_frame(self.function(to_frame(table), *self.args, **self.kwargs))
+
+    def identity(self) -> dict[str, Any]:
+        """Return code and arguments."""
+        from lsdb_ts.plan.apply import identify
+
+        return {
+            "function": identify(self.function),
+            "args": repr(self.args),
+            "kwargs": repr(sorted(self.kwargs.items())),
+        }

@@ -1,0 +1,167 @@
+"""What every node of a plan is, and the one recursion that computes a pixel: demands flow down, tables flow up.
+
+The kinds of nodes live in the modules beside this one; running many pixels is not done here.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.schema import HEALPIX, is_nested
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.store.partition import Partition, merge_accounts
+
+
+class Node(ABC):
+    """One immutable step of a plan. Subclasses are frozen dataclasses; children are themselves nodes."""
+
+    @property
+    @abstractmethod
+    def children(self) -> tuple[Node, ...]:
+        """The nodes this one takes its tables from."""
+
+    @functools.cached_property
+    @abstractmethod
+    def schema(self) -> pa.Schema:
+        """Columns the node can give, without ``_healpix_29``."""
+
+    @functools.cached_property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Pixels the node's rows are computed in, one piece of work each."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the catalog this node stands for."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> tuple[str, str] | None:
+        """Names of the RA and Dec columns; None where rows no longer have a place on the sky."""
+
+    @abstractmethod
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Say what a demand on this node asks of each child. Raises PlanError where it cannot be met."""
+
+    @abstractmethod
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Make one pixel from the children's partitions; may return more columns than demanded, never fewer."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """Return this node's own parameters as JSON, without its children's."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """The node in half a line, for people."""
+
+
+def produce(node: Node, demand: Demand) -> Partition:
+    """Compute one pixel of a plan.
+
+    Parameters
+    ----------
+    node : Node
+        Root of the plan.
+    demand : Demand
+        What is wanted of its one pixel.
+
+    Returns
+    -------
+    Partition
+        Exactly the demanded columns, sorted by place.
+    """
+    parts = [produce(child, asked) for child, asked in zip(node.children, node.demands(demand), strict=True)]
+    made = node.combine(demand, parts)
+    narrow = made.with_table(narrowed(made.table, demand.columns))
+    return narrow.counting(**merge_accounts(*(part.account for part in parts)))
+
+
+def identity_of(node: Node) -> dict[str, Any]:
+    """Return what makes a plan the same plan again, as JSON, root first."""
+    return {
+        "node": type(node).__name__,
+        **node.identity(),
+        **({"children": [identity_of(child) for child in node.children]} if node.children else {}),
+    }
+
+
+def check(node: Node, demand: Demand) -> None:
+    """Walk a demand down the whole plan, so that what cannot be met raises before any task exists."""
+    for child, asked in zip(node.children, node.demands(demand), strict=True):
+        check(child, asked)
+
+
+def whole(node: Node) -> Demand:
+    """Ask for everything a node has: all its columns, in all its pixels."""
+    place = (HEALPIX,) if node.positions is not None else ()
+    return Demand(columns=(*place, *expanded(node.schema, node.schema.names)), pixels=node.layout)
+
+
+def expanded(schema: pa.Schema, columns: Iterable[str]) -> tuple[str, ...]:
+    """Replace nested columns by their parts, so that a demand always names what is read.
+
+    >>> lc = pa.struct([pa.field("t", pa.list_(pa.float64())), pa.field("x", pa.list_(pa.float64()))])
+    >>> expanded(pa.schema([("id", pa.int64()), ("lc", lc)]), ["id", "lc"])
+    ('id', 'lc.t', 'lc.x')
+    """
+    found: list[str] = []
+    for name in columns:
+        if name in schema.names and is_nested(schema.field(name)):
+            found.extend(f"{name}.{part.name}" for part in schema.field(name).type)
+        else:
+            found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+def narrowed(table: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """Return exactly the named columns and parts of nested columns.
+
+    The place comes first, the others keep the table's order.
+    """
+    wanted = set(columns)
+    arrays: list[pa.ChunkedArray] = []
+    fields: list[pa.Field] = []
+    for column in table.schema:
+        values = table.column(column.name)
+        if column.name in wanted:
+            arrays.append(values)
+            fields.append(column)
+        elif is_nested(column):
+            parts = [f for f in column.type if f"{column.name}.{f.name}" in wanted]
+            if len(parts) == column.type.num_fields:
+                arrays.append(values)
+                fields.append(column)
+            elif parts:
+                kind = pa.struct(parts)
+                arrays.append(pa.chunked_array([_keep_parts(chunk, parts) for chunk in values.chunks], type=kind))
+                fields.append(column.with_type(kind))
+    if not fields and table.num_columns:
+        # A table without columns would forget its number of rows.
+        return table.select([HEALPIX] if HEALPIX in table.column_names else table.column_names[:1])
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _keep_parts(chunk: pa.StructArray, parts: Sequence[pa.Field]) -> pa.StructArray:
+    mask = chunk.is_null() if chunk.null_count else None
+    return pa.StructArray.from_arrays([chunk.field(f.name) for f in parts], fields=list(parts), mask=mask)
+
+
+def needs_positions(node: Node, verb: str) -> tuple[str, str]:
+    """Return the names of the positions, or raise PlanError for a verb that needs them."""
+    if node.positions is None:
+        raise PlanError(
+            f"{verb} needs positions, and the rows of {node.name} have none: let the function of map_partitions keep "
+            f"the frame's "
+            f"index ({HEALPIX}) and its coordinates"
+        )
+    return node.positions

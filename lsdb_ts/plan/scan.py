@@ -1,0 +1,74 @@
+"""The leaves of every plan: read a source. Which files and row groups that takes, the store decides."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.node import Node, expanded
+from lsdb_ts.schema import HEALPIX
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.store.partition import Partition
+from lsdb_ts.store.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Scan(Node):
+    """Rows of a catalog on disk or in memory."""
+
+    source: Source
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """No node below."""
+        return ()
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """All columns of the source."""
+        return self.source.schema
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The leaves of the source."""
+        return self.source.layout
+
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+        return self.source.name
+
+    @property
+    def positions(self) -> tuple[str, str]:
+        """RA and Dec columns of the source."""
+        return self.source.positions
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Ask nobody."""
+        return ()
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Read the pixel."""
+        return self.source.partition(demand.pixel, self._columns(demand), demand.rows, demand.halo_arcsec)
+
+    def estimate(self, demand: Demand) -> tuple[int, int]:
+        """Return (rows, bytes) that a demand for one pixel will read, from metadata."""
+        return self.source.estimate(demand.pixel, self._columns(demand), demand.halo_arcsec)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the identity of the source."""
+        return {"source": self.source.identity()}
+
+    @property
+    def summary(self) -> str:
+        """Name of the source."""
+        return f"scan {self.name}"
+
+    def _columns(self, demand: Demand) -> tuple[str, ...]:
+        place = (HEALPIX,) if HEALPIX in demand.columns else ()
+        return (*place, *expanded(self.schema, [c for c in demand.columns if c != HEALPIX]))

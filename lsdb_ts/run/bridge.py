@@ -1,0 +1,47 @@
+"""A plan as a Dask DataFrame whose own projections and partition picks still reach our scans.
+
+One small file, public Dask API only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.node import Node, check, expanded, produce
+from lsdb_ts.run.execute import _finished, _output_schema
+from lsdb_ts.schema import HEALPIX
+
+
+class _Partitions:
+    """Computes one partition; Dask passes ``columns`` down to it when a projection follows."""
+
+    def __init__(self, node: Node, demand: Demand) -> None:
+        self.node, self.demand = node, demand
+
+    def __call__(self, i: int, columns: Sequence[str] | None = None) -> Any:
+        demand = self.demand.at(self.demand.pixels[i])
+        if columns is not None:
+            place = (HEALPIX,) if HEALPIX in demand.columns else ()
+            names = [columns] if isinstance(columns, str) else list(columns)
+            demand = Demand(
+                (*place, *expanded(self.node.schema, names)), demand.pixels, demand.rows, demand.halo_arcsec
+            )
+        part = produce(self.node, demand)
+        frame = to_frame(_finished(part.core_table(), _output_schema(self.node, demand)))
+        return frame if columns is None else frame[columns]
+
+
+def to_dask(node: Node, demand: Demand) -> Any:
+    """Return a lazy ``dask.dataframe.DataFrame``, one partition per pixel, indexed by ``_healpix_29``.
+
+    Partitions are in the order of the sky but their edges are not known to Dask (``divisions`` are None), because rows
+    of equal place may not be split between partitions as Dask's divisions ask.
+    """
+    import dask.dataframe as dd
+
+    check(node, demand)
+    meta = to_frame(_output_schema(node, demand).empty_table())
+    return dd.from_map(_Partitions(node, demand), range(len(demand.pixels)), meta=meta, enforce_metadata=False)

@@ -1,0 +1,45 @@
+"""Know before a run whether its largest piece of work fits the memory of a worker.
+
+How much a piece reads, the plan estimates.
+"""
+
+from __future__ import annotations
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.explain import bytes_per_task, in_bytes
+from lsdb_ts.plan.node import Node
+from lsdb_ts.run.pool import active_client, cores
+
+_WORKING_COPIES = 3.0
+"""Memory of a piece of work as a multiple of the uncompressed bytes it reads.
+
+The rows read, the rows made, and one copy between.
+"""
+
+
+def memory_per_task() -> int | None:
+    """Return the bytes of memory each running piece of work may use, or None where no limit is known."""
+    client = active_client()
+    if client is not None:
+        limits = [
+            worker["memory_limit"] // max(worker["nthreads"], 1)
+            for worker in client.scheduler_info(n_workers=-1)["workers"].values()
+            if worker.get("memory_limit")
+        ]
+        return min(limits, default=None)
+    import psutil
+
+    return int(psutil.virtual_memory().total // cores())
+
+
+def check_budget(node: Node, demand: Demand) -> None:
+    """Raise PlanError if the largest piece of work is expected to need more memory than a worker has."""
+    limit = memory_per_task()
+    needed = int(_WORKING_COPIES * bytes_per_task(node, demand))
+    if limit is not None and needed > limit:
+        raise PlanError(
+            f"the largest piece of work needs about {in_bytes(needed)} and a worker has {in_bytes(limit)} for it: ask "
+            f"for fewer "
+            f"columns, run fewer threads per worker, or repartition with a smaller --max-rows"
+        )

@@ -1,0 +1,258 @@
+"""Run a plan over its pixels: into memory, or into a catalog on disk that a second start completes.
+
+What a pixel takes, the plan knows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lsdb_ts.errors import Failure, OutputError, PlanError, RunError
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.node import Node, check, identity_of, produce
+from lsdb_ts.run.budget import check_budget
+from lsdb_ts.run.pool import Outcome, cores, each
+from lsdb_ts.run.progress import stage
+from lsdb_ts.schema import HEALPIX, project
+from lsdb_ts.sky.pixel import Pixel
+from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
+from lsdb_ts.store.journal import Journal, fingerprint
+from lsdb_ts.store.partition import Partition, merge_accounts
+from lsdb_ts.store.write import Leaf, write_leaf
+
+_PIECES_PER_CORE = 16
+_LARGEST_PIECE = 128
+_RETRIES = 1
+_FINGERPRINT = "lsdb_ts_plan"
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What every worker is told once: the plan and what is wanted of it. A task then is a range of pixels."""
+
+    node: Node
+    demand: Demand
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The rows of a computed plan, and what its nodes counted."""
+
+    table: pa.Table
+    account: Mapping[str, int]
+
+
+def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
+    """Compute a plan into memory.
+
+    Raises
+    ------
+    PlanError
+        The demand cannot be met, or a piece of work does not fit the memory of a worker.
+    RunError
+        Some pixels failed; the message names the first, ``failures`` all of them.
+    """
+    check(node, demand)
+    check_budget(node, demand)
+    schema = _output_schema(node, demand)
+    tables: dict[int, pa.Table] = {}
+    accounts, failures = [], []
+    for i, value in _run(
+        Work(node, demand), partial(_computed, schema=schema), range(len(demand.pixels)), "compute", progress
+    ):
+        if isinstance(value, Failure):
+            failures.append(value)
+        else:
+            tables[i], account = value
+            accounts.append(account)
+    if failures:
+        raise _run_error(failures, len(demand.pixels), "nothing was returned")
+    table = pa.concat_tables([tables[i] for i in sorted(tables)]) if tables else schema.empty_table()
+    return Result(table, merge_accounts(*accounts))
+
+
+def first_rows(node: Node, demand: Demand, n: int) -> pa.Table:
+    """Return the first rows of a plan, computing no more pixels than that takes, in this process."""
+    check(node, demand)
+    schema = _output_schema(node, demand)
+    found: list[pa.Table] = []
+    missing = n
+    for pixel in demand.pixels:
+        if missing <= 0:
+            break
+        table, _ = _computed(produce(node, demand.at(pixel)), pixel, schema)
+        found.append(table.slice(0, missing))
+        missing -= found[-1].num_rows
+    return pa.concat_tables(found) if found else schema.empty_table()
+
+
+def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None) -> dict[str, int]:
+    """Compute a plan into a HATS catalog; started again after any interruption, it does what is missing.
+
+    Parameters
+    ----------
+    node, demand
+        The plan, and what is wanted of it; the columns must include the positions.
+    path : pathlib.Path
+        Folder of the catalog: absent, empty, or left half-done by the same write.
+    name : str
+        Name of the catalog.
+
+    Returns
+    -------
+    dict of str to int
+        The account: what the nodes counted, and ``rows``.
+
+    Raises
+    ------
+    OutputError, ResumeError
+        The folder holds something else.
+    RunError
+        Some pixels failed. The others are safe; the same call does just those again.
+    """
+    check(node, demand)
+    check_budget(node, demand)
+    positions = _written_positions(node, demand)
+    identity = {
+        "plan": identity_of(node),
+        "columns": list(demand.columns),
+        "pixels": fingerprint([demand.pixels.orders.tolist(), demand.pixels.numbers.tolist()]),
+        "versions": {package: version(package) for package in ("lsdb_ts", "pyarrow", "numpy")},
+    }
+    if (path / "hats.properties").exists() and not (path / WORK).exists():
+        return _already_written(path, fingerprint(identity))
+    journal = Journal(path / WORK)
+    journal.begin(identity)
+    done = journal.done()
+    keys = [f"{p.order}/{p.number}" for p in demand.pixels]
+    todo = [i for i, key in enumerate(keys) if key not in done]
+    schema = _output_schema(node, demand)
+    task = partial(_written, schema=schema, root=path)
+    failures = [
+        value
+        for _, value in _run(Work(node, demand), task, todo, f"write {name}", progress)
+        if isinstance(value, Failure)
+    ]
+    if failures:
+        raise _run_error(
+            failures, len(keys), f"the others are safe in {path}; start the same write again to do just these"
+        )
+    done = journal.done()
+    entries = [done[key] for key in keys]
+    leaves = [Leaf.from_json(e["leaf"]) for e in entries if e["leaf"]]
+    account = merge_accounts({"rows": sum(leaf.rows for leaf in leaves)}, *(e["account"] for e in entries))
+    extra = {_FINGERPRINT: fingerprint(identity), **{f"lsdb_ts_{k}": str(v) for k, v in sorted(account.items())}}
+    finish_catalog(path, CatalogInfo(name, "object", schema, *positions, extra=extra), leaves)
+    shutil.rmtree(path / WORK)
+    return account
+
+
+def _run(
+    work: Work, task: Callable[..., Any], pixels: Iterable[int], name: str, progress: bool | None
+) -> Iterator[tuple[int, Any]]:
+    """Yield (place in the layout, result or Failure) of each pixel, in the order they complete."""
+    todo = list(pixels)
+    size = max(1, min(_LARGEST_PIECE, len(todo) // (_PIECES_PER_CORE * cores())))
+    pieces = [tuple(todo[i : i + size]) for i in range(0, len(todo), size)]
+    with stage(name, len(todo), "pixels", progress) as advance:
+        outcome: Outcome[tuple[int, ...], list[tuple[int, Any]]]
+        for outcome in each(_piece, pieces, (work, task), describe=_piece_name, retries=_RETRIES):
+            if outcome.failure is not None:
+                lost = [
+                    (i, Failure(str(work.demand.pixels[i]), outcome.failure.error, outcome.failure.traceback))
+                    for i in outcome.item
+                ]
+            advance(len(outcome.item))
+            yield from outcome.value if outcome.value is not None else lost
+
+
+def _piece_name(piece: tuple[int, ...]) -> str:
+    return f"pixels {piece[0]} to {piece[-1]} of the plan"
+
+
+def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> list[tuple[int, Any]]:
+    """Do some pixels, each on its own: one that fails is tried again, then reported, and costs the others nothing."""
+    work, task = shared
+    results = []
+    for i in piece:
+        pixel = work.demand.pixels[i]
+        for remaining in range(_RETRIES, -1, -1):
+            try:
+                results.append((i, task(produce(work.node, work.demand.at(pixel)), pixel)))
+                break
+            except Exception as error:
+                if remaining == 0:
+                    failure = Failure(str(pixel), f"{type(error).__name__}: {error}", traceback.format_exc())
+                    results.append((i, failure))
+    return results
+
+
+def _computed(partition: Partition, pixel: Pixel, schema: pa.Schema) -> tuple[pa.Table, Mapping[str, int]]:
+    return _finished(partition.core_table(), schema), partition.account
+
+
+def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> None:
+    """Write the rows of a pixel, and journal it once they are on disk."""
+    table = _finished(partition.core_table(), schema)
+    leaf = write_leaf(table, root, pixel).to_json() if table.num_rows else None
+    entry = {"leaf": leaf, "account": dict(partition.account)}
+    Journal(root / WORK).record(f"{pixel.order}/{pixel.number}", entry)
+
+
+def _output_schema(node: Node, demand: Demand) -> pa.Schema:
+    place = [pa.field(HEALPIX, pa.int64())] if HEALPIX in demand.columns else []
+    return pa.schema([*place, *project(node.schema, demand.columns)])
+
+
+def _finished(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the rows with the columns in the order, and with the units and roles, that the plan promises."""
+    if len(schema) == 0:
+        return table.select([])
+    columns = [c if c.type == f.type else c.cast(f.type) for f in schema for c in [table.column(f.name)]]
+    return pa.table(columns, schema=schema)
+
+
+def _written_positions(node: Node, demand: Demand) -> tuple[str, str]:
+    if node.positions is None or HEALPIX not in demand.columns:
+        raise PlanError(
+            f"{node.name} has no positions left, and a HATS catalog is ordered by them: let the function of "
+            f"map_partitions keep "
+            f"its frame's index and coordinates, or write plain Parquet with .to_dask().to_parquet(...)"
+        )
+    missing = [name for name in node.positions if name not in demand.columns]
+    if missing:
+        raise PlanError(
+            f'a HATS catalog holds its positions, and "{missing[0]}" was not selected: select it too, for instance '
+            f"catalog[[..., {', '.join(map(repr, node.positions))}]].write(...)"
+        )
+    return node.positions
+
+
+def _already_written(path: Path, plan: str) -> dict[str, int]:
+    """Return the account of a finished write of the same plan; raise if the catalog is another one."""
+    properties = read_properties(path / "hats.properties")
+    if properties.get(_FINGERPRINT) != plan:
+        raise OutputError(
+            f"{path} already holds the finished catalog {properties.get('obs_collection')}: name another folder, or "
+            f"remove it"
+        )
+    counts = {
+        k.removeprefix("lsdb_ts_"): v for k, v in properties.items() if k.startswith("lsdb_ts_") and k != _FINGERPRINT
+    }
+    return {k: int(v) for k, v in counts.items()}
+
+
+def _run_error(failures: list[Failure], total: int, state: str) -> RunError:
+    first = failures[0]
+    return RunError(
+        f"{len(failures)} of {total} partitions failed; {state}. The first was {first.item}: {first.error}", failures
+    )

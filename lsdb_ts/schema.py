@@ -1,0 +1,195 @@
+"""What columns mean: Arrow schemas, units, nested columns, and the roles a survey gives its columns.
+
+Reading and writing files, and computing with the values, live elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+
+import pyarrow as pa
+
+from lsdb_ts.errors import PlanError, did_you_mean
+
+HEALPIX = "_healpix_29"
+"""Name of the spatial index column: int64, order-29 NESTED HEALPix number."""
+
+_UNIT, _ROLE = b"unit", b"role"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part in a table of a survey.
+
+    Every role is optional. They are stored in the metadata of the Arrow fields, so a catalog written once knows
+    them ever after.
+
+    >>> Roles(id="objectId", ra="coord_ra", dec="coord_dec").items()
+    [('id', 'objectId'), ('ra', 'coord_ra'), ('dec', 'coord_dec')]
+    """
+
+    id: str | None = None
+    parent_id: str | None = None
+    ra: str | None = None
+    dec: str | None = None
+    time: str | None = None
+    """Time of the measurement, MJD in days."""
+    band: str | None = None
+    flux: str | None = None
+    flux_error: str | None = None
+    mag: str | None = None
+    mag_error: str | None = None
+    quality: str | None = None
+    """Flag column: 0 or False means good."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return the roles that are filled, as (role, column) pairs."""
+        return [(f.name, value) for f in fields(self) if (value := getattr(self, f.name)) is not None]
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return every role there is."""
+        return tuple(f.name for f in fields(cls))
+
+    @classmethod
+    def of(cls, columns: pa.Schema | pa.StructType) -> Roles:
+        """Read the roles out of the metadata of fields (a schema, or the struct of a nested column)."""
+        found: dict[str, str] = {}
+        for column in columns:
+            role = (column.metadata or {}).get(_ROLE)
+            if role is not None and role.decode() in cls.names():
+                found[role.decode()] = column.name
+        return cls(**found)
+
+    @classmethod
+    def guess(cls, names: Iterable[str]) -> Roles:
+        """Find the roles of a foreign table by the column names that the known surveys use."""
+        present = set(names)
+        found: dict[str, str] = {}
+        for role, candidates in _KNOWN_NAMES.items():
+            hit = next((c for c in candidates if c in present), None)
+            if hit is not None:
+                found[role] = hit
+        return cls(**found)
+
+    def tag(self, schema: pa.Schema) -> pa.Schema:
+        """Return the schema with these roles written into its fields' metadata."""
+        by_column = {column: role for role, column in self.items()}
+        missing = [c for c in by_column if c not in schema.names]
+        if missing:
+            raise PlanError(
+                f'the role "{by_column[missing[0]]}" names the column "{missing[0]}", which the table '
+                f"does not have; {did_you_mean(missing[0], schema.names)}"
+            )
+        tagged = [
+            f.with_metadata({**(f.metadata or {}), _ROLE: by_column[f.name].encode()}) if f.name in by_column else f
+            for f in schema
+        ]
+        return pa.schema(tagged, metadata=schema.metadata)
+
+
+_KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "time": ("midpointMjdTai", "midPointMjdTai", "hmjd", "mjd", "time"),
+    "band": ("band", "filter", "filterName", "fid"),
+    "flux": ("psfFlux", "psfDiffFlux", "flux"),
+    "flux_error": ("psfFluxErr", "psfDiffFluxErr", "fluxerr", "flux_err"),
+    "mag": ("psfMag", "mag"),
+    "mag_error": ("psfMagErr", "magerr", "mag_err"),
+    "quality": ("psfFlux_flag", "pixelFlags", "catflags"),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a survey calls its tables' columns: one set of roles per table."""
+
+    name: str
+    tables: Mapping[str, Roles] = field(default_factory=dict)
+
+
+_RUBIN_EPOCH = {"time": "midpointMjdTai", "band": "band", "flux": "psfFlux", "flux_error": "psfFluxErr"}
+PROFILES: Mapping[str, Profile] = {
+    "rubin": Profile(
+        "rubin",
+        {
+            "object": Roles(id="objectId", ra="coord_ra", dec="coord_dec"),
+            "source": Roles(id="sourceId", parent_id="objectId", ra="coord_ra", dec="coord_dec", **_RUBIN_EPOCH),
+            "forced_source": Roles(
+                id="forcedSourceId", parent_id="objectId", ra="coord_ra", dec="coord_dec", **_RUBIN_EPOCH
+            ),
+        },
+    ),
+}
+"""Ready-made roles by survey; ``rubin`` follows the DP1 schema of ``Object``, ``Source`` and ``ForcedSource``."""
+
+
+def unit_of(column: pa.Field) -> str | None:
+    """Return the unit stored with a field, or None."""
+    unit = (column.metadata or {}).get(_UNIT)
+    return unit.decode() if unit is not None else None
+
+
+def with_unit(column: pa.Field, unit: str) -> pa.Field:
+    """Return the field with a unit stored in its metadata.
+
+    >>> unit_of(with_unit(pa.field("psfFlux", pa.float32()), "nJy"))
+    'nJy'
+    """
+    return column.with_metadata({**(column.metadata or {}), _UNIT: unit.encode()})
+
+
+def is_nested(column: pa.Field) -> bool:
+    """Tell whether a field holds light curves at rest: a struct whose members are all lists."""
+    kind = column.type
+    return bool(
+        pa.types.is_struct(kind)
+        and kind.num_fields > 0
+        and all(pa.types.is_list(f.type) or pa.types.is_large_list(f.type) for f in kind)
+    )
+
+
+def find(schema: pa.Schema, name: str) -> pa.Field | None:
+    """Return the field of a base column (``ra``) or of a part of a nested one (``lc.psfFlux``), or None."""
+    base, dot, part = name.partition(".")
+    if name in schema.names:
+        return schema.field(name)
+    if dot and base in schema.names and pa.types.is_struct(schema.field(base).type):
+        kind = schema.field(base).type
+        index = kind.get_field_index(part)
+        return kind.field(index) if index >= 0 else None
+    return None
+
+
+def require(schema: pa.Schema, names: Iterable[str], where: str) -> None:
+    """Raise PlanError with the nearest names unless every name is a column (or nested part) of the schema."""
+    for name in names:
+        if find(schema, name) is None:
+            base = name.partition(".")[0]
+            known = (
+                [f"{base}.{f.name}" for f in schema.field(base).type]
+                if "." in name and base in schema.names and pa.types.is_struct(schema.field(base).type)
+                else schema.names
+            )
+            raise PlanError(f'{where} has no column "{name}"; {did_you_mean(name, known)}')
+
+
+def project(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """Return the schema of the named columns, in the schema's own order; ``lc.t`` keeps that part of ``lc`` only.
+
+    >>> lc = pa.struct([pa.field("t", pa.list_(pa.float64())), pa.field("x", pa.list_(pa.float64()))])
+    >>> project(pa.schema([("id", pa.int64()), ("lc", lc)]), ["lc.t"]).field("lc").type.num_fields
+    1
+    """
+    wanted = set(names)
+    kept: list[pa.Field] = []
+    for column in schema:
+        if column.name in wanted:
+            kept.append(column)
+            continue
+        if not pa.types.is_struct(column.type):
+            continue
+        parts = [f for f in column.type if f"{column.name}.{f.name}" in wanted]
+        if parts:
+            kept.append(column.with_type(pa.struct(parts)))
+    return pa.schema(kept, metadata=schema.metadata)

@@ -1,0 +1,290 @@
+"""HATS catalogs and collections on disk.
+
+Open what is there, and write the metadata that make partition files a catalog.
+
+Rows are read and written by the modules beside this one. The format's files are written by the ``hats`` library; its
+property files are read here, because importing ``hats`` costs seconds and opening a catalog must not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from lsdb_ts.errors import CatalogError
+from lsdb_ts.schema import HEALPIX
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Pixel
+from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, leaf_path
+
+BUILDER = "lsdb_ts"
+WORK = ".lsdb_ts"
+"""Folder inside a catalog where a run keeps its journal until the catalog is finished."""
+_METADATA_FILES_LIMIT = 10_000
+
+
+@dataclass(frozen=True)
+class CatalogInfo:
+    """What a catalog says of itself in ``hats.properties``."""
+
+    name: str
+    kind: str
+    """HATS data product type: ``object``, ``source`` or ``margin``."""
+    schema: pa.Schema
+    ra: str
+    dec: str
+    primary: str | None = None
+    """Of a margin: the catalog it belongs to."""
+    margin_arcsec: float | None = None
+    default_columns: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class HatsCatalog:
+    """A finished HATS catalog on disk."""
+
+    path: Path
+    name: str
+    schema: pa.Schema
+    layout: Layout
+    ra: str | None
+    dec: str | None
+    properties: Mapping[str, str]
+    margin: HatsCatalog | None = None
+
+    @property
+    def kind(self) -> str:
+        """HATS data product type."""
+        return self.properties.get("dataproduct_type", "object")
+
+    @property
+    def margin_arcsec(self) -> float:
+        """Width of a margin catalog, as it promises it; 0 for others."""
+        return float(self.properties.get("hats_margin_threshold", 0) or 0)
+
+    def leaf_path(self, pixel: Pixel) -> Path:
+        """Return the file (or, where ``hats_npix_suffix`` is ``/``, the folder) of a leaf."""
+        return leaf_path(self.path, pixel, self.properties.get("hats_npix_suffix", ".parquet"))
+
+    def leaf_files(self, pixel: Pixel) -> list[Path]:
+        """Return the Parquet files of a leaf."""
+        path = self.leaf_path(pixel)
+        return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+    @functools.cached_property
+    def n_rows(self) -> int | None:
+        """Rows in the catalog, if it says so."""
+        value = self.properties.get("hats_nrows")
+        return int(value) if value else None
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """Read a Java properties file."""
+    from jproperties import Properties
+
+    properties = Properties()
+    with path.open("rb") as file:
+        properties.load(file, "utf-8")
+    return {key: value.data for key, value in properties.items()}
+
+
+def _properties_of(folder: Path) -> dict[str, str] | None:
+    for name in ("hats.properties", "properties"):
+        if (folder / name).exists():
+            return read_properties(folder / name)
+    return None
+
+
+def open_hats(path: str | Path) -> HatsCatalog:
+    """Open a HATS catalog, or the primary catalog of a collection with its default margin; reads metadata only.
+
+    Raises
+    ------
+    CatalogError
+        The folder does not exist, is no HATS catalog, or was never finished.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise CatalogError(
+            f"{folder} is not a folder: a HATS catalog is a folder with hats.properties or collection.properties"
+        )
+    if (folder / "collection.properties").exists():
+        collection = read_properties(folder / "collection.properties")
+        primary = open_hats(folder / collection["hats_primary_table_url"])
+        margins = collection.get("all_margins", "").replace(",", " ").split()
+        margin_name = collection.get("default_margin") or (margins[0] if margins else None)
+        margin = open_hats(folder / margin_name) if margin_name else None
+        return HatsCatalog(**{**vars(primary), "margin": margin})
+    properties = _properties_of(folder)
+    if properties is None:
+        if (folder / WORK).exists():
+            raise CatalogError(f"{folder} is a half-done run: start the same command again to finish it")
+        if (folder / "catalog_info.json").exists():
+            raise CatalogError(
+                f"{folder} is a HiPSCat catalog, the format before HATS: convert it with hats-import first"
+            )
+        raise CatalogError(f"{folder} has neither hats.properties nor collection.properties: it is not a HATS catalog")
+    if properties.get("dataproduct_type") not in {"object", "source", "margin"}:
+        raise CatalogError(
+            f"{folder} is a HATS {properties.get('dataproduct_type')!r} product; need an object, source or margin "
+            f"catalog"
+        )
+    return HatsCatalog(
+        path=folder,
+        name=properties.get("obs_collection", folder.name),
+        schema=_schema_of(folder),
+        layout=_layout_of(folder, properties),
+        ra=properties.get("hats_col_ra"),
+        dec=properties.get("hats_col_dec"),
+        properties=properties,
+    )
+
+
+def _schema_of(folder: Path) -> pa.Schema:
+    for name in ("_common_metadata", "_metadata"):
+        if (folder / "dataset" / name).exists():
+            schema = pq.read_schema(folder / "dataset" / name)
+            # pandas' own notes on indexes would make readers put columns into the index.
+            metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
+            return schema.with_metadata(metadata or None)
+    first = next((folder / "dataset").glob("Norder=*/Dir=*/Npix=*.parquet"), None)
+    if first is None:
+        raise CatalogError(f"{folder} has no dataset/_common_metadata and no partition file to read the columns from")
+    return pq.read_schema(first).remove_metadata()
+
+
+def _layout_of(folder: Path, properties: Mapping[str, str]) -> Layout:
+    listing = folder / "partition_info.csv"
+    if listing.exists():
+        table = pyarrow.csv.read_csv(listing)
+        if table.num_rows == 0:
+            return Layout.of_arrays([], [])
+        return Layout.of_arrays(table.column("Norder").to_numpy(), table.column("Npix").to_numpy())
+    suffix = properties.get("hats_npix_suffix", ".parquet").rstrip("/")
+    pixels = []
+    for path in (folder / "dataset").glob(f"Norder=*/Dir=*/Npix=*{suffix}"):
+        order = int(path.parts[-3].partition("=")[2])
+        pixels.append(Pixel(order, int(path.name.partition("=")[2].removesuffix(suffix))))
+    return Layout.of(pixels)
+
+
+def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> None:
+    """Write the metadata that turn finished leaves into a HATS catalog.
+
+    ``hats.properties``, written last, makes it openable.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the catalog, with its leaves under ``dataset``.
+    info : CatalogInfo
+        Name, kind, schema and the like.
+    leaves : iterable of Leaf
+        Every leaf of the catalog.
+    """
+    from hats.catalog import PartitionInfo, TableProperties
+    from hats.io.skymap import write_skymap
+    from hats.pixel_math import HealpixPixel
+
+    done = sorted(leaves, key=lambda leaf: leaf.pixel.start)
+    layout = Layout.of(leaf.pixel for leaf in done)
+    rows, size = sum(leaf.rows for leaf in done), sum(leaf.bytes for leaf in done)
+    (root / "dataset").mkdir(parents=True, exist_ok=True)
+    _write_parquet_metadata(root, info.schema, done)
+    PartitionInfo.from_healpix([HealpixPixel(p.order, p.number) for p in layout]).write_to_file(
+        root / "partition_info.csv"
+    )
+    skymap_order, histogram = _skymap(done)
+    write_skymap(histogram, root)
+    _write_point_map(histogram, root)
+    properties = {
+        "obs_collection": info.name,
+        "dataproduct_type": info.kind,
+        "hats_nrows": rows,
+        "hats_col_ra": info.ra,
+        "hats_col_dec": info.dec,
+        "hats_col_healpix": HEALPIX,
+        "hats_col_healpix_order": MAX_ORDER,
+        "hats_npix_suffix": ".parquet",
+        "hats_skymap_order": skymap_order,
+        "hats_order": int(layout.orders.max()) if len(layout) else 0,
+        "hats_max_rows": max((leaf.rows for leaf in done), default=0),
+        "hats_estsize": max(1, size >> 10),
+        "moc_sky_fraction": float(np.mean(histogram > 0)),
+        **({"hats_primary_table_url": info.primary} if info.primary else {}),
+        **({"hats_margin_threshold": info.margin_arcsec} if info.margin_arcsec else {}),
+        **({"hats_cols_default": list(info.default_columns)} if info.default_columns else {}),
+        **_stamp(),
+        **info.extra,
+    }
+    TableProperties(**properties).to_properties_file(root)
+
+
+def finish_collection(root: Path, name: str, primary: str, margins: Sequence[str]) -> None:
+    """Write ``collection.properties``: the folder then opens as its primary catalog with its margin."""
+    from hats.catalog.dataset.collection_properties import CollectionProperties
+
+    margin = {"all_margins": list(margins), "default_margin": margins[0]} if margins else {}
+    CollectionProperties(obs_collection=name, hats_primary_table_url=primary, **margin, **_stamp()).to_properties_file(
+        root
+    )
+
+
+def _stamp() -> dict[str, str]:
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    return {
+        "hats_builder": f"{BUILDER} v{version('lsdb_ts')}",
+        "hats_creation_date": datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%MUTC"),
+        "hats_release_date": "2025-08-22",
+        "hats_version": "v1.0",
+    }
+
+
+def _write_parquet_metadata(root: Path, schema: pa.Schema, leaves: Sequence[Leaf]) -> None:
+    """Write ``_common_metadata``, and ``_metadata`` (all footers) unless the files are too many for it to be of use."""
+    dataset = root / "dataset"
+    with atomic(dataset / "_common_metadata") as temporary:
+        pq.write_metadata(schema, temporary)
+    if not 0 < len(leaves) <= _METADATA_FILES_LIMIT:
+        return
+    footers = []
+    # HATS orders the footers breadth first: coarse pixels before fine ones.
+    for leaf in sorted(leaves, key=lambda leaf: (leaf.pixel.order, leaf.pixel.number)):
+        path = leaf_path(root, leaf.pixel)
+        metadata = pq.read_metadata(path)
+        metadata.set_file_path(path.relative_to(dataset).as_posix())
+        footers.append(metadata)
+    with atomic(dataset / "_metadata") as temporary:
+        first = footers[0]
+        for metadata in footers[1:]:
+            first.append_row_groups(metadata)
+        first.write_metadata_file(temporary)
+
+
+def _skymap(leaves: Sequence[Leaf]) -> tuple[int, np.ndarray]:
+    """Return the order and the rows per pixel of the whole sky, at the finest order all leaves were counted at."""
+    order = min((leaf.skymap_order for leaf in leaves), default=0)
+    order = min(order, SKYMAP_ORDER)
+    histogram = np.zeros(N_BASE << (2 * order), dtype=np.int64)
+    for leaf in leaves:
+        if leaf.skymap:
+            cells = np.array([c for c, _ in leaf.skymap]) >> (2 * (leaf.skymap_order - order))
+            np.add.at(histogram, cells, np.array([n for _, n in leaf.skymap]))
+    return order, histogram
+
+
+def _write_point_map(histogram: np.ndarray, root: Path) -> None:
+    from hats.io.file_io import write_fits_image
+    from hats.io.paths import get_point_map_file_pointer
+
+    write_fits_image(histogram, get_point_map_file_pointer(root))
