@@ -1,0 +1,95 @@
+"""Runs inside the peers' environment: jobs come as JSON on stdin, reports go as JSON to the last line of stdout.
+
+Nothing of lsdb_ts can be imported there, and nothing of the peers is imported before a job needs it.
+"""
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+COLUMN = "_healpix_29"
+
+
+def validate(path: str) -> dict:
+    """Let `hats` judge a catalog or a collection by its strict rules; what it complains of comes back too."""
+    from hats.io.validation import is_collection_info_valid, is_valid_catalog, is_valid_collection
+
+    complaints: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: complaints.append(record.getMessage())
+    logging.getLogger().addHandler(listener)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        collection = is_collection_info_valid(path)
+        valid = (is_valid_collection if collection else is_valid_catalog)(path, strict=True)
+    logging.getLogger().removeHandler(listener)
+    complaints += [str(w.message) for w in caught if "hats" in str(w.filename)]
+    return {"valid": bool(valid), "collection": bool(collection), "complaints": complaints}
+
+
+def rows(path: str, out: str) -> dict:
+    """Open a catalog with LSDB and keep all it computes."""
+    import lsdb
+
+    catalog = lsdb.open_catalog(path, columns="all")
+    keep(catalog.compute(), out)
+    margin = catalog.margin
+    return {
+        "rows": len(catalog),
+        "pixels": sorted([int(p.order), int(p.pixel)] for p in catalog.get_healpix_pixels()),
+        "nested": list(catalog.nested_columns),
+        "margin_arcsec": None if margin is None else float(margin.hc_structure.catalog_info.margin_threshold),
+    }
+
+
+def crossmatch(left: str, right: str, columns: list, radius_arcsec: float, n_neighbors: int, out: str) -> dict:
+    """Crossmatch two catalogs with LSDB; margins as they are stored."""
+    import lsdb
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pairs = lsdb.open_catalog(left, columns="all").crossmatch(
+            lsdb.open_catalog(right, columns="all"),
+            radius_arcsec=radius_arcsec,
+            n_neighbors=n_neighbors,
+            suffixes=("_left", "_right"),
+            suffix_method="all_columns",
+        )
+    keep(pairs[columns].compute(), out)
+    return {"warnings": [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]}
+
+
+def import_collection(
+    name: str, files: list, reader: str, ra: str, dec: str, max_rows: int, margin_arcsec: float, out: str
+) -> dict:
+    """Make a collection with hats-import and its default options, but for small partitions."""
+    from dask.distributed import Client
+    from hats_import import CollectionArguments, pipeline_with_client
+
+    made = (
+        CollectionArguments(output_artifact_name=name, output_path=out, progress_bar=False)
+        .catalog(input_file_list=files, file_reader=reader, ra_column=ra, dec_column=dec, pixel_threshold=max_rows)
+        .add_margin(margin_threshold=margin_arcsec, is_default=True)
+    )
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        pipeline_with_client(made, client)
+    return {"path": str(Path(out) / name)}
+
+
+def keep(frame, out: str) -> None:
+    """Write a frame, with its index as a column, so that the other side can compare it row by row."""
+    frame.reset_index().to_parquet(out)
+
+
+JOBS = {job.__name__: job for job in (validate, rows, crossmatch, import_collection)}
+
+
+def main() -> None:
+    reports = [JOBS[job.pop("job")](**job) for job in json.load(sys.stdin)]
+    print("\n" + json.dumps(reports))
+
+
+if __name__ == "__main__":
+    main()
