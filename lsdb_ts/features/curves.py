@@ -1,0 +1,180 @@
+"""Light curves as flat arrays grouped by object and band: what every feature is computed from.
+
+Reading the nested column happens here; the statistics themselves live in ``kernels``, their meaning with the features.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lsdb_ts.errors import InputError, PlanError, did_you_mean
+from lsdb_ts.kernels.periods import Periods, PeriodSearch, search_periods
+from lsdb_ts.kernels.statistics import STATISTICS, curve_statistics, far_in_time, group_by_band, sorted_within
+from lsdb_ts.schema import Roles, is_nested
+
+MAX_BASELINE_DAYS = 36525.0
+"""An epoch further than a century from its object's median epoch is an error of the time column."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The parts of a nested column that features need."""
+
+    time: str
+    band: str
+    value: str
+    error: str
+    quality: str | None
+    is_flux: bool
+
+    @classmethod
+    def of(cls, roles: Roles) -> Inputs:
+        """Choose fluxes where there are any, else magnitudes; raises PlanError naming the missing role."""
+        if roles.flux and roles.flux_error:
+            value, error, is_flux = roles.flux, roles.flux_error, True
+        elif roles.mag and roles.mag_error:
+            value, error, is_flux = roles.mag, roles.mag_error, False
+        else:
+            raise PlanError(
+                f"features need flux and flux_error, or mag and mag_error; the roles are {roles.items()}: give them by "
+                'Roles(time=..., band=..., flux=..., flux_error=...).tag(schema), or name the columns like "psfFlux"'
+            )
+        if not roles.time or not roles.band:
+            raise PlanError(
+                f"features need a time and a band; the roles are {roles.items()}: name both with Roles(...)"
+            )
+        return cls(roles.time, roles.band, value, error, roles.quality, is_flux)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts' names."""
+        parts = (self.time, self.band, self.value, self.error)
+        return (*parts, self.quality) if self.quality else parts
+
+
+@dataclass(frozen=True, eq=False)
+class LightCurves:
+    """The good epochs of many objects, object after object, band after band, sorted by time."""
+
+    time_mjd: NDArray[np.float64]
+    """Shape (n_epochs,), days."""
+    values: NDArray[np.float64]
+    """Shape (n_epochs,): fluxes or magnitudes."""
+    errors: NDArray[np.float64]
+    """Shape (n_epochs,): their standard errors, positive."""
+    offsets: NDArray[np.int64]
+    """Shape (n_objects * n_bands + 1,): where each band of each object begins."""
+    dropped: NDArray[np.int64]
+    """Shape (n_objects,): epochs of these bands that were left out."""
+    bands: tuple[str, ...]
+    is_flux: bool
+    search: PeriodSearch | None = None
+    """How periods are searched, where a feature asks for them."""
+
+    @classmethod
+    def of(
+        cls,
+        lightcurves: pa.StructArray | pa.ChunkedArray,
+        roles: Roles,
+        bands: tuple[str, ...],
+        search: PeriodSearch | None = None,
+    ) -> LightCurves:
+        """Group the epochs of a nested column.
+
+        Left out, and counted in ``dropped``, are epochs that are flagged (or whose flag is null), whose time, value or
+        error is null, NaN or infinite, whose error is not positive, or that lie more than a century from the object's
+        median epoch. Epochs of other bands are not looked at. A null curve has no epochs.
+        """
+        inputs = Inputs.of(roles)
+        chunks = lightcurves.chunks if isinstance(lightcurves, pa.ChunkedArray) else [lightcurves]
+        read = [_flatten(chunk, inputs, bands) for chunk in chunks]
+        lengths = np.concatenate([np.empty(0, np.int64), *(r[0] for r in read)])
+        band = np.concatenate([np.empty(0, np.int8), *(r[1] for r in read)])
+        good = np.concatenate([np.empty(0, np.bool_), *(r[2] for r in read)])
+        time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        good &= np.isfinite(time) & np.isfinite(value) & np.isfinite(error) & (error > 0)
+        good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)
+        owner = np.repeat(np.arange(lengths.size), lengths)
+        dropped = np.bincount(owner[~good & (band >= 0)], minlength=lengths.size)
+        rows, offsets = group_by_band(owner, np.where(good, band, np.int8(-1)), lengths.size, len(bands))
+        if not sorted_within(time[rows], offsets):
+            rows = rows[np.lexsort((time[rows], np.repeat(np.arange(offsets.size - 1), np.diff(offsets))))]
+        return cls(time[rows], value[rows], error[rows], offsets, dropped, bands, inputs.is_flux, search)
+
+    @property
+    def n_objects(self) -> int:
+        """Number of objects."""
+        return int(self.dropped.size)
+
+    @functools.cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Good epochs per object and band, shape (n_objects, n_bands)."""
+        return np.diff(self.offsets).reshape(self.n_objects, len(self.bands))
+
+    def statistic(self, name: str) -> NDArray[np.float64]:
+        """Return a column of ``kernels.statistics.STATISTICS`` per object and band, shape (n_objects, n_bands)."""
+        return self._statistics[:, :, STATISTICS.index(name)]
+
+    @functools.cached_property
+    def _statistics(self) -> NDArray[np.float64]:
+        table = curve_statistics(self.time_mjd, self.values, self.errors, self.offsets)
+        return table.reshape(self.n_objects, len(self.bands), len(STATISTICS))
+
+    @functools.cached_property
+    def periods(self) -> Periods:
+        """What the period search found; computed once, when first asked for."""
+        search = self.search or PeriodSearch()
+        arrays = (self.time_mjd, self.values, self.errors, self.offsets)
+        return search_periods(*arrays, len(self.bands), search, relative=self.is_flux)
+
+
+def _flatten(chunk, inputs, bands):  # type: ignore[no-untyped-def]
+    """Return lengths, band codes, unflagged, and (times, values, errors) of one chunk."""
+    if not is_nested(pa.field("lightcurve", chunk.type)):
+        raise PlanError(f"a light curve is a struct of lists, the column given is {chunk.type}: nest the sources first")
+    # flatten() hides the lists of null structs, and of its lists the items of null lists; field() does neither.
+    parts = dict(zip((f.name for f in chunk.type), chunk.flatten(), strict=True))
+    for name in inputs.names:
+        if name not in parts:
+            raise PlanError(f'the light curves have no part "{name}"; {did_you_mean(name, parts)}')
+    lengths = _lengths(parts[inputs.time])
+    for name in inputs.names:
+        differ = np.flatnonzero(_lengths(parts[name]) != lengths)
+        if differ.size:
+            row = int(differ[0])
+            raise InputError(
+                f'light curve {row}: the list "{name}" has {_lengths(parts[name])[row]} items and "{inputs.time}" has '
+                f"{lengths[row]}; every part of a curve needs one item an epoch: nest the sources again"
+            )
+    numbers = tuple(_floats(parts[name].flatten()) for name in (inputs.time, inputs.value, inputs.error))
+    good = np.ones(numbers[0].size, np.bool_)
+    if inputs.quality:
+        flag = _floats(pc.cast(parts[inputs.quality].flatten(), pa.int64()))
+        good = flag == 0
+    return lengths, _band_codes(parts[inputs.band].flatten(), bands), good, numbers
+
+
+def _lengths(lists):  # type: ignore[no-untyped-def]
+    return pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _floats(array):  # type: ignore[no-untyped-def]
+    """Return float64, with NaN for null."""
+    return pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
+def _band_codes(array, bands):  # type: ignore[no-untyped-def]
+    """Return the place of each epoch's band among the set's bands, -1 for others and null."""
+    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    place = {band: code for code, band in enumerate(bands)}
+    codes = [place.get(str(name), -1) for name in encoded.dictionary.to_pylist()]
+    # The last code is for null.
+    lookup = np.array([*codes, -1], dtype=np.int8)
+    return lookup[pc.fill_null(encoded.indices.cast(pa.int64()), len(codes)).to_numpy(zero_copy_only=False)]
