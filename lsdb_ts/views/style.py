@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lsdb_ts.errors import LsdbTsError
+from lsdb_ts.errors import LsdbTsError, PlanError
 
 INK, SOFT_INK, GRID = "#1f2430", "#5b6270", "#d9dde3"
 
@@ -87,3 +88,13 @@ def halo(text: Any) -> None:
     from matplotlib.patheffects import withStroke
 
     text.set_path_effects([withStroke(linewidth=2.4, foreground="white")])
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure to a file and forget it; the kind of file follows from its name."""
+    plt = pyplot()
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise PlanError(f'cannot draw into "{path}": its name must end in one of {", ".join(f".{k}" for k in known)}')
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
