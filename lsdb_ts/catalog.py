@@ -177,9 +177,10 @@ class Catalog:
         how : {"inner", "left"}
             Whether left rows without a partner are dropped, or kept with nulls.
         suffixes : tuple of str, optional
-            For names that stand on both sides; by default ``_`` and the catalogs' names.
+            For names that stand on both sides; by default the catalogs' names (``_left``, ``_right`` if equal).
         """
-        chosen = suffixes if suffixes is not None else (f"_{self.name}", f"_{other.name}")
+        names = (self.name, other.name) if self.name != other.name else ("left", "right")
+        chosen = suffixes if suffixes is not None else (f"_{names[0]}", f"_{names[1]}")
         return Catalog(
             Match(self.plan, other.plan, float(radius_arcsec), int(n_neighbors), how, (chosen[0], chosen[1]))
         )

@@ -11,7 +11,7 @@ from typing import Any
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.node import Node, check, expanded, produce
-from lsdb_ts.run.execute import _finished, _output_schema
+from lsdb_ts.run.execute import finished, output_schema
 from lsdb_ts.schema import HEALPIX
 
 
@@ -30,7 +30,7 @@ class _Partitions:
                 (*place, *expanded(self.node.schema, names)), demand.pixels, demand.rows, demand.halo_arcsec
             )
         part = produce(self.node, demand)
-        frame = to_frame(_finished(part.core_table(), _output_schema(self.node, demand)))
+        frame = to_frame(finished(part.core_table(), output_schema(self.node, demand)))
         return frame if columns is None else frame[columns]
 
 
@@ -43,5 +43,5 @@ def to_dask(node: Node, demand: Demand) -> Any:
     import dask.dataframe as dd
 
     check(node, demand)
-    meta = to_frame(_output_schema(node, demand).empty_table())
+    meta = to_frame(output_schema(node, demand).empty_table())
     return dd.from_map(_Partitions(node, demand), range(len(demand.pixels)), meta=meta, enforce_metadata=False)

@@ -63,7 +63,7 @@ def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
     """
     check(node, demand)
     check_budget(node, demand)
-    schema = _output_schema(node, demand)
+    schema = output_schema(node, demand)
     tables: dict[int, pa.Table] = {}
     accounts, failures = [], []
     for i, value in _run(
@@ -83,7 +83,7 @@ def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
 def first_rows(node: Node, demand: Demand, n: int) -> pa.Table:
     """Return the first rows of a plan, computing no more pixels than that takes, in this process."""
     check(node, demand)
-    schema = _output_schema(node, demand)
+    schema = output_schema(node, demand)
     found: list[pa.Table] = []
     missing = n
     for pixel in demand.pixels:
@@ -135,7 +135,7 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     done = journal.done()
     keys = [f"{p.order}/{p.number}" for p in demand.pixels]
     todo = [i for i, key in enumerate(keys) if key not in done]
-    schema = _output_schema(node, demand)
+    schema = output_schema(node, demand)
     task = partial(_written, schema=schema, root=path)
     failures = [
         value
@@ -197,23 +197,23 @@ def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> l
 
 
 def _computed(partition: Partition, pixel: Pixel, schema: pa.Schema) -> tuple[pa.Table, Mapping[str, int]]:
-    return _finished(partition.core_table(), schema), partition.account
+    return finished(partition.core_table(), schema), partition.account
 
 
 def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> None:
     """Write the rows of a pixel, and journal it once they are on disk."""
-    table = _finished(partition.core_table(), schema)
+    table = finished(partition.core_table(), schema)
     leaf = write_leaf(table, root, pixel).to_json() if table.num_rows else None
     entry = {"leaf": leaf, "account": dict(partition.account)}
     Journal(root / WORK).record(f"{pixel.order}/{pixel.number}", entry)
 
 
-def _output_schema(node: Node, demand: Demand) -> pa.Schema:
+def output_schema(node: Node, demand: Demand) -> pa.Schema:
     place = [pa.field(HEALPIX, pa.int64())] if HEALPIX in demand.columns else []
     return pa.schema([*place, *project(node.schema, demand.columns)])
 
 
-def _finished(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def finished(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the rows with the columns in the order, and with the units and roles, that the plan promises."""
     if len(schema) == 0:
         return table.select([])

@@ -5,6 +5,8 @@ Reading the rows there is the store's work.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,13 +21,15 @@ from lsdb_ts.sky.pixel import (
 )
 from lsdb_ts.sky.ranges import Ranges
 
-_FINEST_BORDER = 9
+_FINEST_BORDER = 7
+"""A border is drawn with cells at most this many orders finer than its pixel: 4 x 2^7 cells, 1/128 of its side wide."""
 """A border is drawn with cells at most this many orders finer than its pixel.
 
 4 x 2^9 cells, 1/512 of the pixel's side wide.
 """
 
 
+@functools.lru_cache(maxsize=4096)
 def border(pixel: Pixel, radius_arcsec: float) -> Ranges:
     """Return sky outside a pixel that holds every point within a radius of it (and somewhat more).
 
@@ -138,4 +142,5 @@ def _touches_edge(cells: Indices, pixel: Pixel, order: int) -> NDArray[np.bool_]
     x_bits = np.int64(sum(1 << (2 * b) for b in range(depth)))
     y_bits = np.int64(x_bits << 1)
     x, y = cells & x_bits, cells & y_bits
-    return (x == 0) | (x == x_bits) | (y == 0) | (y == y_bits)
+    along: NDArray[np.bool_] = (x == 0) | (x == x_bits) | (y == 0) | (y == y_bits)
+    return along

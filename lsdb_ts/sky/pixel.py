@@ -20,6 +20,7 @@ _THINNEST = 0.47
 """Lower bound of (distance between opposite sides) / (mean side) over all pixels; the measured minimum falls from 0.65
 at order 0 to 0.480 at order 8 and changes by 1 % from order 6 to 8."""
 
+# One thread in every call of the library: whoever runs many pixels is parallel already.
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -78,7 +79,7 @@ def spatial_index(ra_deg: ArrayLike, dec_deg: ArrayLike) -> Indices:
     dec = np.asarray(dec_deg, dtype=np.float64)
     if ra.size == 0:
         return np.empty(0, dtype=np.int64)
-    index: Indices = healpix.lonlat_to_healpix(ra, dec, MAX_ORDER).astype(np.int64)
+    index: Indices = healpix.lonlat_to_healpix(ra, dec, MAX_ORDER, num_threads=1).astype(np.int64)
     return index
 
 
@@ -98,7 +99,7 @@ def cell_of(index: Indices, order: int) -> Indices:
 def centre(cells: ArrayLike, order: int) -> tuple[Floats, Floats]:
     """Return (ra, dec) in degrees of the centres of pixels of one order."""
     numbers = np.atleast_1d(np.asarray(cells)).astype(np.uint64)
-    lon, lat = healpix.healpix_to_lonlat(numbers, order)
+    lon, lat = healpix.healpix_to_lonlat(numbers, order, num_threads=1)
     return np.asarray(lon), np.asarray(lat)
 
 
@@ -114,7 +115,7 @@ def neighbours(cells: ArrayLike, order: int) -> Indices:
     numbers = np.atleast_1d(np.asarray(cells)).astype(np.uint64)
     if numbers.size == 0:
         return np.empty((0, 9), dtype=np.int64)
-    found = healpix.kth_neighbourhood(numbers, order, 1).astype(np.int64)
+    found = healpix.kth_neighbourhood(numbers, order, 1, num_threads=1).astype(np.int64)
     own = numbers.astype(np.int64)[:, None]
     return np.where(found < 0, own, found)
 

@@ -12,6 +12,8 @@ _HOMES = {
     "simulate_reference": "reference",
     "EPOCH_JYEAR": "universe",
     "REFERENCE_JYEAR": "reference",
+    "assert_lazy": "reads",
+    "assert_reads": "reads",
 }
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "simulate_reference",
     "EPOCH_JYEAR",
     "REFERENCE_JYEAR",
+    "assert_lazy",
+    "assert_reads",
 ]
 
 

@@ -1,0 +1,133 @@
+"""Nesting joins by id, loses no row, and sorts every curve by time."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from lsdb_ts.errors import IdError, PlanError
+from lsdb_ts.testing import assert_reads, perturbed
+from tests.skycases import in_memory, objects_table, on_disk
+
+OBJECTS = objects_table(1500, seed=3)
+EPOCHS = 6
+
+
+def sources_table(seed: int = 4) -> pa.Table:
+    """Several noisy epochs of each object but the last hundred, and some of unknown objects, in random order."""
+    n = OBJECTS.num_rows - 100
+    owner = np.repeat(np.arange(n), EPOCHS)
+    ra, dec = perturbed(OBJECTS["ra"].to_numpy()[owner], OBJECTS["dec"].to_numpy()[owner], 0.3, seed)
+    rng = np.random.default_rng(seed)
+    ids = OBJECTS["objectId"].to_numpy()[owner].copy()
+    ids[:40] = -1
+    order = rng.permutation(owner.size)
+    columns = {
+        "sourceId": np.arange(owner.size),
+        "objectId": ids,
+        "ra": ra,
+        "dec": dec,
+        "midpointMjdTai": rng.uniform(60000, 61000, owner.size),
+        "band": rng.choice(list("ugrizy"), owner.size),
+        "psfFlux": rng.normal(1000, 10, owner.size),
+    }
+    return pa.table({name: np.asarray(values)[order] for name, values in columns.items()})
+
+
+SOURCES = sources_table()
+
+
+def curves_by_id(frame) -> pd.Series:
+    curves = frame["lc"]
+    curves.index = pd.Index(frame["objectId"].to_numpy(), name="objectId")
+    return curves
+
+
+@pytest.mark.parametrize(("object_rows", "source_rows"), [(10_000, 10_000), (60, 300), (400, 90)])
+def test_nested_and_orphans_add_up_to_the_sources_and_curves_are_sorted(tmp_path, object_rows, source_rows):
+    objects = on_disk(tmp_path, OBJECTS, "objects", object_rows)
+    sources = on_disk(tmp_path, SOURCES, "sources", source_rows)
+
+    frame = objects.nest(sources, on="objectId", name="lc").compute()
+
+    account = frame.attrs["account"]
+    assert account == {"children": SOURCES.num_rows, "nested": SOURCES.num_rows - 40, "orphans": 40}
+    assert len(frame) == OBJECTS.num_rows
+    flat = curves_by_id(frame).nest.to_flat()
+    assert len(flat) == account["nested"]
+    expected = SOURCES.to_pandas().query("objectId >= 0").sort_values(["objectId", "midpointMjdTai"])
+    got = flat.reset_index().sort_values("objectId", kind="stable")
+    assert got["objectId"].tolist() == expected["objectId"].tolist()
+    assert got["sourceId"].tolist() == expected["sourceId"].tolist()
+
+
+def test_an_object_without_sources_keeps_an_empty_curve():
+    frame = in_memory(OBJECTS, "o").nest(in_memory(SOURCES, "s"), on="objectId").compute()
+    lengths = curves_by_id(frame).nest["sourceId"].groupby(level=0).size()
+    assert len(frame) - len(lengths) >= 100
+    assert frame["lc"].notna().all()
+
+
+def test_sources_far_from_their_object_are_orphans_in_every_layout():
+    moved = SOURCES.to_pandas()
+    moved.loc[moved.index[:25], "dec"] = 10.0
+    table = pa.Table.from_pandas(moved, preserve_index=False)
+    accounts = [
+        in_memory(OBJECTS, "o", rows)
+        .nest(in_memory(table, "s", more), on="objectId", max_separation_arcsec=3.0)
+        .account()
+        for rows, more in [(50, 1000), (10_000, 10_000), (500, 60)]
+    ]
+    assert accounts[0] == accounts[1] == accounts[2]
+    assert accounts[0]["nested"] + accounts[0]["orphans"] == SOURCES.num_rows
+    assert accounts[0]["orphans"] >= 60
+
+
+def test_one_part_of_the_curve_is_read_alone(tmp_path):
+    objects = on_disk(tmp_path, OBJECTS, "objects", 400)
+    nested = objects.nest(in_memory(SOURCES, "s", 300), on="objectId").write(tmp_path / "nested")
+    with assert_reads({"objectId", "lc.psfFlux"}):
+        frame = nested[["objectId", "lc.psfFlux"]].compute()
+    assert frame["lc"].nest.columns == ["psfFlux"]
+
+
+def test_a_query_on_epochs_keeps_rows_and_drops_epochs():
+    nested = in_memory(OBJECTS, "o", 300).nest(in_memory(SOURCES, "s", 300), on="objectId")
+    frame = nested.query("lc.band == 'g' and lc.midpointMjdTai > 60500").compute()
+    assert len(frame) == OBJECTS.num_rows
+    flat = frame["lc"].nest.to_flat()
+    table = SOURCES.to_pandas()
+    expected = table[(table.objectId >= 0) & (table.band == "g") & (table.midpointMjdTai > 60500)]
+    assert sorted(flat["sourceId"]) == sorted(expected.sourceId)
+
+
+def test_an_id_that_is_not_unique_is_an_error_that_names_it():
+    twice = pa.concat_tables([OBJECTS, OBJECTS.slice(7, 1)])
+    from lsdb_ts.errors import RunError
+
+    with pytest.raises(RunError, match="objectId=7 stands in more than one row") as caught:
+        in_memory(twice, "o").nest(in_memory(SOURCES, "s"), on="objectId").compute()
+    assert IdError.__name__ in caught.value.failures[0].error
+
+
+def test_a_name_that_is_taken_and_a_key_that_is_not_there_are_refused_at_once():
+    objects, sources = in_memory(OBJECTS, "o"), in_memory(SOURCES, "s")
+    with pytest.raises(PlanError, match="already has a column"):
+        objects.nest(sources, on="objectId", name="mag")
+    with pytest.raises(PlanError, match='did you mean "objectId"'):
+        objects.nest(sources, on="objctId")
+
+
+def test_ids_may_be_text(tmp_path):
+    objects = OBJECTS.set_column(0, "objectId", pa.array([f"o{i}" for i in OBJECTS["objectId"].to_pylist()]))
+    sources = SOURCES.set_column(1, "objectId", pa.array([f"o{i}" for i in SOURCES["objectId"].to_pylist()]))
+    account = in_memory(objects, "o", 300).nest(in_memory(sources, "s", 300), on="objectId").account()
+    assert account["nested"] == SOURCES.num_rows - 40
+
+
+def test_a_frame_of_sources_in_pandas_nests_the_same():
+    frame = pd.DataFrame(SOURCES.to_pandas())
+    import lsdb_ts as lt
+
+    account = in_memory(OBJECTS, "o", 300).nest(lt.from_dataframe(frame), on="objectId").account()
+    assert account["orphans"] == 40

@@ -1,0 +1,171 @@
+"""Runs that write can be stopped anywhere and started again, and one bad partition does not cost the others."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import lsdb_ts as lt
+from lsdb_ts.errors import CatalogError, OutputError, PlanError, ResumeError, RunError
+from lsdb_ts.store.hats import WORK
+from tests.skycases import in_memory, neighbours_table, objects_table
+
+TABLE = objects_table(3000)
+BAD_ID = 77
+FAIL = Path(os.environ.get("TMPDIR", "/tmp")) / f"lsdb_ts_fail_{os.getpid()}"
+
+
+def fails_while_told(frame):
+    """Fail on the partition with one object as long as a file exists: a fault that goes away."""
+    if FAIL.exists() and (frame.objectId == BAD_ID).any():
+        raise ValueError("disk of this worker is broken")
+    return frame
+
+
+def brighter(frame):
+    return frame.assign(mag=frame["mag"] - 1.0)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("Npix=*.parquet"))
+    }
+
+
+@pytest.fixture
+def failing():
+    FAIL.touch()
+    yield
+    FAIL.unlink(missing_ok=True)
+
+
+def test_one_bad_partition_is_reported_and_a_second_start_does_just_it(tmp_path, failing):
+    catalog = in_memory(TABLE, "o", 200).map_partitions(fails_while_told)
+    with pytest.raises(RunError, match=r"1 of .* partitions failed.*ValueError: disk") as caught:
+        catalog.write(tmp_path / "out")
+    assert "fails_while_told" in caught.value.failures[0].traceback
+    written = content(tmp_path / "out")
+    assert len(written) == catalog.npartitions - 1
+    with pytest.raises(CatalogError, match="half-done run"):
+        lt.open_catalog(tmp_path / "out")
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("Npix=*.parquet")}
+
+    FAIL.unlink()
+    done = catalog.write(tmp_path / "out")
+
+    assert len(done) == TABLE.num_rows
+    assert all(p.stat().st_mtime_ns == t for p, t in times.items()), "finished partitions were written again"
+    assert not (tmp_path / "out" / WORK).exists()
+
+
+def test_compute_names_the_partition_that_failed(failing):
+    with pytest.raises(RunError, match=r"nothing was returned. The first was Pixel\(.*ValueError"):
+        in_memory(TABLE, "o", 200).map_partitions(fails_while_told).compute()
+
+
+def test_another_plan_on_a_half_done_folder_is_refused_with_what_changed(tmp_path, failing):
+    catalog = in_memory(TABLE, "o", 200)
+    with pytest.raises(RunError):
+        catalog.map_partitions(fails_while_told).write(tmp_path / "out")
+    with pytest.raises(ResumeError, match=r"function.name: fails_while_told -> brighter"):
+        catalog.map_partitions(brighter).write(tmp_path / "out")
+
+
+def test_writing_the_same_again_does_nothing_and_another_thing_is_refused(tmp_path):
+    catalog = in_memory(TABLE, "o", 300).query("mag < 20")
+    catalog.write(tmp_path / "out")
+    before = content(tmp_path / "out")
+    catalog.write(tmp_path / "out")
+    assert content(tmp_path / "out") == before
+    with pytest.raises(OutputError, match="already holds the finished catalog"):
+        in_memory(TABLE, "o", 300).query("mag < 21").write(tmp_path / "out")
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("five years")
+    with pytest.raises(OutputError, match="not empty"):
+        in_memory(TABLE, "o").write(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "five years"
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.skycases import in_memory, neighbours_table, objects_table
+
+def slow(frame):
+    time.sleep(0.02)
+    return frame
+
+table = objects_table(3000)
+pairs = in_memory(table, "o", 100).crossmatch(in_memory(neighbours_table(table), "s", 300), 1.0)
+pairs.map_partitions(slow).write(sys.argv[1])
+print("done")
+"""
+
+
+def test_a_killed_run_started_again_ends_in_the_same_bytes(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(SCRIPT.format(root=str(Path(__file__).parents[2]))))
+    calm = tmp_path / "calm"
+    subprocess.run([sys.executable, script, calm], check=True, capture_output=True)
+    killed = tmp_path / "killed"
+    rounds = 0
+    for wanted in (5, 40):
+        process = subprocess.Popen([sys.executable, script, killed], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while len(list(killed.rglob("Npix=*.parquet"))) < wanted and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        rounds += process.returncode == -signal.SIGKILL
+        for path in killed.rglob("Npix=*.parquet"):
+            pq.read_table(path, page_checksum_verification=True)
+    assert rounds == 2, "the run ended before it could be killed"
+    subprocess.run([sys.executable, script, killed], check=True, capture_output=True)
+    assert content(killed) == content(calm)
+    assert len(lt.open_catalog(killed)) == len(lt.open_catalog(calm)) > 0
+
+
+def test_units_and_roles_of_columns_survive_every_step(tmp_path):
+    from lsdb_ts.schema import Roles, unit_of, with_unit
+
+    table = TABLE.cast(TABLE.schema.set(3, with_unit(TABLE.schema.field("mag"), "mag")))
+    table = table.cast(Roles(id="objectId", ra="ra", dec="dec", mag="mag").tag(table.schema))
+    pairs = in_memory(table, "o", 300).crossmatch(in_memory(neighbours_table(TABLE), "s"), 1.0, suffixes=("", "_s"))
+    written = pairs.query("mag < 22").write(tmp_path / "pairs")
+    assert unit_of(written.schema.field("mag")) == "mag"
+    assert unit_of(written.schema.field("_dist_arcsec")) == "arcsec"
+    assert Roles.of(written.schema).id == "objectId"
+
+
+def test_a_result_without_positions_can_be_computed_but_not_written_as_a_catalog(tmp_path):
+    import pandas as pd
+
+    counts = in_memory(TABLE, "o", 300).map_partitions(lambda frame: pd.DataFrame({"n": [len(frame)]}))
+    assert counts.compute()["n"].sum() == TABLE.num_rows
+    with pytest.raises(PlanError, match="no positions left"):
+        counts.write(tmp_path / "out")
+    with pytest.raises(PlanError, match="needs positions"):
+        counts.cone_search(0, 0, 1)
+
+
+def test_a_selection_without_coordinates_says_how_to_write_it(tmp_path):
+    with pytest.raises(PlanError, match='"ra" was not selected'):
+        in_memory(TABLE, "o")[["objectId"]].write(tmp_path / "out")
+
+
+def test_work_that_cannot_fit_a_worker_is_refused_before_it_starts(monkeypatch):
+    from lsdb_ts.run import budget
+
+    monkeypatch.setattr(budget, "memory_per_task", lambda: 1000)
+    with pytest.raises(PlanError, match=r"needs about .* KiB and a worker has 1000 B"):
+        in_memory(TABLE, "o").compute()

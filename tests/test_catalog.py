@@ -1,0 +1,163 @@
+"""The verbs of a catalog, as a user meets them: lazy, alike on disk and in memory, and clear about what cannot be."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import lsdb_ts as lt
+from lsdb_ts.errors import CatalogError, InputError, PlanError, PositionError, RunError
+from lsdb_ts.testing import assert_lazy, assert_reads
+from tests.skycases import in_memory, objects_table, on_disk
+
+TABLE = objects_table(2000)
+FRAME = TABLE.to_pandas()
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    return on_disk(tmp_path_factory.mktemp("catalog"), TABLE, "objects", 200)
+
+
+def test_a_catalog_on_disk_and_one_in_memory_hold_the_same_rows(catalog):
+    memory = lt.from_dataframe(FRAME)
+    columns = ["objectId", "ra", "dec", "mag", "junk"]
+    a, b = catalog.compute(), memory.compute()
+    assert list(a.columns) == list(b.columns) == columns == catalog.columns
+    assert a.index.name == "_healpix_29"
+    assert a.index.is_monotonic_increasing
+    by_id = pd.DataFrame(a).sort_values("objectId")
+    assert np.array_equal(by_id[columns].to_numpy(float), FRAME[columns].to_numpy(float))
+    assert sorted(b.objectId) == sorted(a.objectId)
+
+
+def test_len_head_and_columns(catalog):
+    assert len(catalog) == len(TABLE)
+    assert len(catalog.query("mag < 20")) == (FRAME.mag < 20).sum()
+    head = catalog.head(7)
+    assert head.equals(catalog.compute().head(7))
+    assert list(catalog[["mag", "objectId"]].head(1).columns) == ["mag", "objectId"]
+    assert catalog.npartitions == len(catalog.layout) > 5
+
+
+def test_the_columns_argument_of_open_keeps_columns(catalog):
+    path = catalog.plan.source.catalog.path
+    assert lt.open_catalog(path, columns=["objectId", "mag"]).columns == ["objectId", "mag"]
+
+
+@pytest.mark.parametrize(
+    "expr",
+    ["mag < 20", "18 <= mag <= 19 and junk > 0", "not (mag > 20) or objectId in [1, 2, 3]", "abs(junk) > 1 & dec > 0"],
+)
+def test_query_means_what_pandas_means(catalog, expr):
+    expected = FRAME.query(expr)
+    assert sorted(catalog.query(expr).compute().objectId) == sorted(expected.objectId)
+
+
+def test_query_takes_the_callers_variables(catalog):
+    limit = 17.5
+    assert len(catalog.query("mag < @limit")) == (FRAME.mag < limit).sum()
+    assert len(catalog.query("mag < @faint", local_dict={"faint": 16})) == (FRAME.mag < 16).sum()
+    with pytest.raises(PlanError, match="@nothing"):
+        catalog.query("mag < @nothing")
+
+
+def test_a_cone_holds_exactly_what_lies_within(catalog):
+    for ra, dec, radius in [(0.0, 90.0, 3000.0), (359.9999, 0.0, 10.0), (45.0, 41.81, 36000.0)]:
+        found = catalog.cone_search(ra, dec, radius).compute()
+        from lsdb_ts.sky import separation_arcsec
+
+        expected = FRAME[separation_arcsec(ra, dec, FRAME.ra, FRAME.dec) <= radius]
+        assert sorted(found.objectId) == sorted(expected.objectId)
+
+
+def colour(frame, shift=0.0):
+    return frame.assign(bright=frame["mag"] < 20 + shift)
+
+
+def test_map_partitions_reads_the_declared_columns_and_keeps_positions(catalog, tmp_path):
+    mapped = catalog.map_partitions(colour, columns=["objectId", "ra", "dec", "mag"], rowwise=True, shift=1.0)
+    with assert_lazy():
+        assert mapped.columns == ["objectId", "ra", "dec", "mag", "bright"]
+    with assert_reads({"objectId", "ra", "dec", "mag"}):
+        frame = mapped.compute()
+    assert frame.bright.sum() == (FRAME.mag < 21).sum()
+    again = mapped.write(tmp_path / "mapped").crossmatch(mapped, 0.01, suffixes=("_a", "_b")).compute()
+    assert len(again) == len(TABLE)
+
+
+def test_a_function_on_whole_partitions_cannot_serve_a_halo_and_says_so_before_any_task(catalog):
+    mapped = catalog.map_partitions(colour)
+    with assert_lazy(), pytest.raises(PlanError, match="rowwise=True"):
+        catalog.crossmatch(mapped, 1.0).compute()
+
+
+def test_meta_may_be_a_frame_a_dict_or_found(catalog):
+    def count(frame):
+        return pd.DataFrame({"n": [len(frame)]}, index=pd.Index(frame.index[:1], name="_healpix_29"))
+
+    for meta in ({"n": "int64"}, pa.schema([("n", pa.int64())])):
+        assert catalog.map_partitions(count, meta=meta).compute()["n"].sum() == len(TABLE)
+    with pytest.raises(PlanError, match="Say it with meta="):
+        catalog.map_partitions(lambda frame: frame.iloc[[0]])
+
+
+def test_a_function_that_breaks_its_promise_names_the_column(catalog):
+    with pytest.raises(RunError, match='did not return the column "amplitude"'):
+        catalog.map_partitions(colour, meta={"amplitude": "float64"}).compute()
+
+
+def test_unknown_columns_are_refused_at_once_with_the_nearest_names(catalog):
+    with assert_lazy():
+        with pytest.raises(PlanError, match='did you mean "objectId"'):
+            catalog[["objctId"]]
+        with pytest.raises(PlanError, match='no column "magg"'):
+            catalog.query("magg < 20")
+        with pytest.raises(PlanError, match='no column "lc"'):
+            catalog.features(lt.FeatureSet.basic())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"ra": np.nan}, PositionError, r"row 3 has ra=nan"),
+        ({"dec": 90.5}, PositionError, r"row 3 has .*dec=90\.5"),
+        ({"dec": -np.inf}, PositionError, r"row 3 has .*dec=-inf"),
+    ],
+)
+def test_a_bad_position_names_row_value_and_the_way_out(change, error, message):
+    frame = FRAME.copy()
+    for column, value in change.items():
+        frame.loc[3, column] = value
+    with pytest.raises(error, match=message) as caught:
+        lt.from_dataframe(frame)
+    assert "drop them first" in str(caught.value)
+
+
+def test_float32_coordinates_are_refused_with_the_size_of_their_error():
+    with pytest.raises(InputError, match=r"float, which rounds positions .*0\.05 arcsec"):
+        lt.from_dataframe(FRAME.astype({"ra": "float32"}))
+
+
+def test_paths_that_are_no_catalogs_say_what_they_are(tmp_path):
+    with pytest.raises(CatalogError, match="is not a folder"):
+        lt.open_catalog(tmp_path / "nowhere")
+    with pytest.raises(CatalogError, match=r"neither hats\.properties nor collection\.properties"):
+        lt.open_catalog(tmp_path)
+
+
+def test_explain_says_what_each_node_is_asked_for(catalog):
+    text = catalog.query("mag < 20").crossmatch(catalog, 2.0, suffixes=("_a", "_b"))[["objectId_a"]].explain()
+    lines = text.splitlines()
+    assert lines[0].startswith("select objectId_a")
+    assert any('halo 2"' in line and "scan" in line for line in lines)
+    assert any("filter mag < 20" in line for line in lines)
+    assert "a task" in text
+
+
+def test_an_empty_frame_is_a_catalog_of_no_rows():
+    empty = lt.from_dataframe(FRAME.iloc[:0])
+    assert len(empty) == 0
+    assert len(empty.compute()) == 0
+    assert len(in_memory(TABLE, "o").crossmatch(empty, 1.0).compute()) == 0
+    assert len(empty.crossmatch(in_memory(TABLE, "o"), 1.0).compute()) == 0
