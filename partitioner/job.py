@@ -153,6 +153,7 @@ class _Job:
             identity=identity(planned),
         )
         account.check()
+        self._sweep()
         with stage("finish", len(works), "catalogs", self.show) as advance:
             for kind in ("refused", "orphans"):
                 _collect_aside(planned, kind)
@@ -163,6 +164,11 @@ class _Job:
         account.write()
         shutil.rmtree(planned.work)
         return account
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left under temporary names."""
+        for leftover in self.planned.out.rglob(".*.tmp"):
+            leftover.unlink()
 
     def _commit(self, work: Gathering, ledger: _Ledger) -> None:
         product, roles = work.product, self.planned.roles(work.product.table)

@@ -35,7 +35,7 @@ def assemble(work: Gathering, bucket: Bucket) -> dict[str, Any]:
     rows = pa.concat_tables(parts)
     rows = sorted_rows(rows, planned.roles(product.table).id, first=rows.column(TARGET).to_numpy())
     targets, starts = np.unique(rows.column(TARGET).to_numpy(), return_index=True)
-    stops = np.append(starts[1:], rows.num_rows)
+    stops = np.append(starts, rows.num_rows)[1:]
     rows = rows.drop_columns([TARGET]).replace_schema_metadata(schema.metadata)
     leaves = []
     for target, start, stop in zip(targets.tolist(), starts.tolist(), stops.tolist(), strict=True):

@@ -48,7 +48,11 @@ def foreign_margin_faults(primary: HatsCatalog, margin: HatsCatalog, name_of: Ca
     pixels = sorted({*primary.layout, *margin.layout}, key=lambda p: (p.start, p.order))
     found: dict[Pixel, tuple[int, int]] = {}
     for outcome in each(_compare, pixels, _Pair(primary, margin)):
-        if outcome.value is not None:
+        if outcome.failure is not None:
+            yield Fault(
+                name_of(margin.path), None, f"the margin of {outcome.item} cannot be checked: {outcome.failure.error}"
+            )
+        else:
             found[outcome.item] = outcome.value
     for pixel in pixels:
         missing, alien = found.get(pixel, (0, 0))

@@ -44,7 +44,7 @@ def write_spill(table: pa.Table, buckets: Indices, path: Path) -> None:
     present, starts = np.unique(buckets[order], return_index=True)
     grouped = table.take(pa.array(order)).combine_chunks()
     schema = grouped.schema.with_metadata({_BUCKETS: present.astype("<i8").tobytes()})
-    stops = np.append(starts[1:], buckets.size)
+    stops = np.append(starts, buckets.size)[1:]
     with atomic(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             (batch,) = grouped.slice(start, stop - start).to_batches()

@@ -235,8 +235,9 @@ def _emitted(
     sane = np.flatnonzero((place >= pixel.start) & (place < pixel.stop))
     rows, targets = halo_members(place[sane], pixel, margin_targets(catalog.layout), catalog.margin.margin_arcsec)
     unique, starts = np.unique(targets, return_index=True)
-    for target, members in zip(unique.tolist(), np.split(rows, starts[1:]), strict=True):
-        yield target, Tally.of(keys[sane[members]])
+    stops = np.append(starts, rows.size)[1:]
+    for target, start, stop in zip(unique.tolist(), starts.tolist(), stops.tolist(), strict=True):
+        yield target, Tally.of(keys[sane[rows[start:stop]]])
 
 
 def _schema_faults(found: pa.Schema, wanted: pa.Schema, file: str) -> Iterator[Fault]:

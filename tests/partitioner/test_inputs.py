@@ -1,0 +1,115 @@
+"""Raw files: found, agreed on a schema before any work, cut into units that hold every row once."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lsdb_ts.errors import InputError, SchemaError
+from lsdb_ts.schema import Roles, unit_of
+from partitioner import inputs
+from partitioner.inputs import open_table, read_unit
+from partitioner.survey import Table
+
+SKY = Roles(ra="ra", dec="dec")
+
+
+def table_of(tmp_path, *tables: pa.Table, roles: Roles = SKY) -> Table:
+    for i, table in enumerate(tables):
+        pq.write_table(table, tmp_path / f"part-{i}.parquet", row_group_size=10)
+    return Table("stars", (str(tmp_path / "*.parquet"),), roles)
+
+
+def sky(n: int = 25, **more) -> pa.Table:
+    return pa.table({"ra": np.arange(n) * 1.0, "dec": np.zeros(n), **more})
+
+
+def test_columns_in_another_sequence_are_brought_into_that_of_the_first_file(tmp_path):
+    first = sky(5, x=pa.array(range(5), pa.int32()))
+    second = sky(3, x=pa.array(range(3), pa.int64())).select(["x", "dec", "ra"])
+
+    found = open_table(table_of(tmp_path, first, second))
+
+    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units])
+    assert rows.schema.names == ["ra", "dec", "x"]
+    assert rows.schema.field("x").type == pa.int64()
+    assert rows.column("x").to_pylist() == [0, 1, 2, 3, 4, 0, 1, 2]
+
+
+def test_a_dictionary_counts_as_what_it_holds(tmp_path):
+    plain = sky(2, band=["g", "r"])
+    coded = sky(2, band=pa.array(["g", "y"]).dictionary_encode())
+
+    found = open_table(table_of(tmp_path, plain, coded))
+
+    assert [read_unit(u, found.schema).column("band").to_pylist() for u in found.units] == [["g", "r"], ["g", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("other", "complaint"),
+    [
+        (sky(3), 'part-1.parquet has no column "x", which .*part-0.parquet has'),
+        (sky(3, x=np.zeros(3), y=np.zeros(3)), 'part-0.parquet has no column "y", which .*part-1.parquet has'),
+        (sky(3, x=["a", "b", "c"]), 'column "x" is double in .*part-0.parquet and string in .*part-1.parquet'),
+        (sky(3, x=pa.array([1, 2, 3])), 'column "x" is double in .*part-0.parquet and int64 in .*part-1.parquet'),
+    ],
+)
+def test_files_that_disagree_are_named_with_the_column(tmp_path, other, complaint):
+    with pytest.raises(SchemaError, match=complaint):
+        open_table(table_of(tmp_path, sky(3, x=np.zeros(3)), other))
+
+
+def test_a_missing_coordinate_column_is_named_with_the_nearest(tmp_path):
+    table = table_of(tmp_path, sky(3), roles=Roles(ra="ra", dec="decl"))
+
+    with pytest.raises(SchemaError, match=r'part-0\.parquet has no column "decl", .* did you mean "dec"'):
+        open_table(table)
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    table = table_of(tmp_path, sky(3))
+    (tmp_path / "bad.parquet").write_bytes(b"garbage")
+
+    with pytest.raises(InputError, match=r"cannot read .*bad\.parquet as Parquet"):
+        open_table(table)
+
+
+def test_a_pattern_that_matches_nothing_is_named(tmp_path):
+    with pytest.raises(InputError, match=r'table "stars" has no files: nothing matches .*\*\.parquet'):
+        open_table(Table("stars", (str(tmp_path / "*.parquet"),)))
+
+
+def test_a_file_cut_short_after_it_was_opened_is_named(tmp_path):
+    found = open_table(table_of(tmp_path, sky(30)))
+    path = tmp_path / "part-0.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
+
+    with pytest.raises(InputError, match=r"cannot read .*part-0\.parquet"):
+        read_unit(found.units[0], found.schema)
+
+
+def test_units_hold_every_row_once_and_never_cut_a_row_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "UNIT_ROWS", 20)
+
+    found = open_table(table_of(tmp_path, sky(45, x=np.arange(45)), sky(7, x=np.arange(7) + 45)))
+
+    assert [u.rows for u in found.units] == [20, 20, 5, 7]
+    assert [u.first_row for u in found.units] == [0, 20, 40, 0]
+    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units])
+    assert rows.column("x").to_pylist() == list(range(52))
+
+
+def test_units_of_measurement_survive(raw):
+    found = open_table(raw.survey.table("source"))
+
+    assert unit_of(found.schema.field("psfFlux")) == "nJy"
+    assert found.roles.flux == "psfFlux"
+
+
+def test_a_folder_stands_for_the_parquet_files_in_it(tmp_path):
+    table_of(tmp_path, sky(3), sky(4))
+
+    found = open_table(Table("stars", (str(tmp_path),), Roles(ra="ra", dec="dec")))
+
+    assert [f.rows for f in found.files] == [3, 4]
