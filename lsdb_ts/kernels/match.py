@@ -97,10 +97,26 @@ def match(
 
 
 def _cell_order(place: Indices, radius_arcsec: float) -> int:
-    """Choose cells that hold a few right rows and are everywhere thicker than the radius."""
-    span = max(int(place[-1] - place[0]), 1)
-    density_order = MAX_ORDER - math.ceil(math.log(max(span * _RIGHT_ROWS_PER_CELL / place.size, 1.0), 4))
-    return max(0, min(density_order, finest_order_thicker_than(radius_arcsec)))
+    """Choose the finest cells that hold a few right rows where there are any, and are thicker than the radius."""
+    occupied = _occupied_cells(place)
+    crowded = np.flatnonzero(place.size >= _RIGHT_ROWS_PER_CELL * occupied)
+    return min(int(crowded[-1]) if crowded.size else 0, finest_order_thicker_than(radius_arcsec))
+
+
+@numba.njit(cache=True, nogil=True)
+def _occupied_cells(place):
+    """Count the cells with rows in them, at every order from 0 to 29, in one pass over sorted places."""
+    new_at = np.zeros(30, np.int64)
+    new_at[0] = 1
+    for i in range(1, place.size):
+        differing = place[i] ^ place[i - 1]
+        if differing:
+            order = 29
+            while differing >> 2:
+                differing >>= 2
+                order -= 1
+            new_at[max(order, 0)] += 1
+    return np.cumsum(new_at)
 
 
 def _edge_bits(order: int, radius_arcsec: float) -> tuple[int, int]:
