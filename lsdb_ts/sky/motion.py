@@ -31,8 +31,8 @@ def propagate(
     -------
     ra_deg, dec_deg : numpy.ndarray of float64, shape (n,)
 
-    >>> propagate(10.0, 0.0, 3.6e6, 0.0, 1.0)[0].round(3).item()
-    10.99
+    >>> propagate(10.0, 0.0, 3.6e6, 0.0, 1.0)[0].round(4).item()
+    10.9999
     """
     ra, dec = np.radians(np.asarray(ra_deg, dtype=float)), np.radians(np.asarray(dec_deg, dtype=float))
     east = np.nan_to_num(np.asarray(pm_ra_cosdec_mas_yr, dtype=float)) * _RADIANS_PER_MAS * years

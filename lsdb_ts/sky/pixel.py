@@ -10,6 +10,8 @@ import healpix_geo.nested as healpix
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lsdb_ts.errors import PlanError
+
 MAX_ORDER = 29
 N_BASE = 12
 SKY_STOP = N_BASE << (2 * MAX_ORDER)
@@ -18,7 +20,9 @@ SKY_STOP = N_BASE << (2 * MAX_ORDER)
 _MEAN_SIDE_ARCSEC = math.degrees(math.sqrt(math.pi / 3.0)) * 3600.0
 _THINNEST = 0.47
 """Lower bound of (distance between opposite sides) / (mean side) over all pixels; the measured minimum falls from 0.65
-at order 0 to 0.480 at order 8 and changes by 1 % from order 6 to 8."""
+at order 0 to 0.480 at order 8 and changes by 1 % from order 6 to 8.
+
+From a pixel to beyond its neighbours it is even farther: 0.68 at order 6, towards 0.673 at the poles in the limit."""
 
 # One thread in every call of the library: whoever runs many pixels is parallel already.
 Indices = NDArray[np.int64]
@@ -126,14 +130,24 @@ def cell_thickness_arcsec(order: int) -> float:
 
 
 def finest_order_thicker_than(radius_arcsec: float) -> int:
-    """Return the finest order whose pixels are all thicker than a radius; 0 if none is.
+    """Return the finest order whose pixels are all thicker than a radius.
 
     Around a pixel of that order, its neighbours hold everything within the radius.
+
+    Raises
+    ------
+    PlanError
+        Not even the base pixels are: the radius is above 27 degrees.
 
     >>> finest_order_thicker_than(1.0)
     16
     """
     if radius_arcsec <= 0:
         return MAX_ORDER
+    if radius_arcsec > cell_thickness_arcsec(0):
+        raise PlanError(
+            f"neighbours within {radius_arcsec:.0f} arcsec: need at most {cell_thickness_arcsec(0):.0f} (27 degrees), "
+            f"beyond which they are not in the adjoining pixels"
+        )
     order = math.floor(math.log2(_THINNEST * _MEAN_SIDE_ARCSEC / radius_arcsec))
-    return min(max(order, 0), MAX_ORDER)
+    return min(order, MAX_ORDER)

@@ -30,7 +30,7 @@ def separation_arcsec(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: Arr
 
     Uses the haversine form, which keeps full precision for small angles (R. W. Sinnott, Sky & Telescope 68, 159, 1984).
 
-    >>> separation_arcsec(0.0, 90.0, 180.0, 90.0).item()
+    >>> separation_arcsec(0.0, 90.0, 180.0, 90.0).round(6).item()
     0.0
     """
     ra1, dec1, ra2, dec2 = (np.radians(np.asarray(x, dtype=np.float64)) for x in (ra1, dec1, ra2, dec2))

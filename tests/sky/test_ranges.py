@@ -1,0 +1,46 @@
+"""Sets of intervals, held against sets of numbers."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsdb_ts.sky import Pixel, Ranges
+from lsdb_ts.sky.pixel import MAX_ORDER
+
+SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=12)
+
+
+def ranges_of(spans):
+    return Ranges.of([a for a, _ in spans], [a + n for a, n in spans])
+
+
+def members(spans):
+    return {k for a, n in spans for k in range(a, a + n)}
+
+
+@given(SPANS)
+def test_a_union_holds_what_its_intervals_hold_in_the_fewest_pieces(spans):
+    united = ranges_of(spans)
+    assert [k for a, b in united for k in range(a, b)] == sorted(members(spans))
+    assert (united.starts[1:] > united.stops[:-1]).all(), "touching pieces are one piece"
+
+
+@given(SPANS)
+def test_membership_is_that_of_a_set(spans):
+    numbers = np.arange(-3, 80)
+    assert ranges_of(spans).contains(numbers).tolist() == [k in members(spans) for k in numbers.tolist()]
+
+
+@given(SPANS, SPANS)
+def test_an_overlap_is_a_common_number(spans, others):
+    starts, stops = [a for a, _ in others], [a + n for a, n in others]
+    expected = [bool(members(spans) & set(range(a, b))) for a, b in zip(starts, stops, strict=True)]
+    assert ranges_of(spans).overlaps(starts, stops).tolist() == expected
+
+
+def test_cells_of_one_order_unite_into_their_parent():
+    pixel = Pixel(3, 41)
+    children = [c.number for c in pixel.children(5)]
+    united = Ranges.of_cells(np.array([*children[::-1], *children]), 5)
+    assert list(united) == list(Ranges.of_pixel(pixel)) == [(pixel.start, pixel.stop)]
+    assert pixel.stop - pixel.start == 4 ** (MAX_ORDER - 3)
