@@ -31,6 +31,7 @@ _STYLE = """
 .lsdb-ts code {font: 12px ui-monospace, monospace; background: none; color: inherit; padding: 0}
 .lsdb-ts-columns {max-height: 420px; overflow: auto; flex: 0 1 auto}
 .lsdb-ts-role {border: 1px solid currentColor; border-radius: 7px; padding: 0 6px; font-size: 11px; opacity: .75}
+.lsdb-ts-map {text-align: center; font-size: 11.5px}
 .lsdb-ts-plan {flex-basis: 100%; opacity: .8}
 """
 
@@ -50,7 +51,8 @@ def catalog_html(catalog: Any) -> str:
         f'<div class="lsdb-ts-head"><b>{escape(catalog.name)}</b><span>{escape(size_text(catalog))}</span>'
         f'<span class="lsdb-ts-soft">{count}</span></div>'
         f'<div class="lsdb-ts-columns"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-        f"{coverage_svg(catalog.layout)}"
+        f'<div class="lsdb-ts-map">{coverage_svg(catalog.layout)}'
+        f'<div class="lsdb-ts-soft">partitions on the sky</div></div>'
         f'<div class="lsdb-ts-plan">plan: <code>{escape(plan_line(catalog.plan))}</code></div></div>'
     )
 

@@ -12,11 +12,13 @@ from lsdb_ts.views.projection import Mollweide, Projection, Zenithal
 from lsdb_ts.views.skymap import Patch, SkyMap, outline, patches
 from lsdb_ts.views.style import INK, SOFT_INK, halo, pyplot, title
 
-_SMALL_FRACTION = 0.03
+_COVERAGE_ORDER = 4
+_SMALL_FRACTION = 0.1
+"""A catalog in fewer of the order-4 cells (3.7 degrees) than this covers little of the sky."""
 _MAX_PATCHES = 4
 _FINEST_OVERVIEW = 6
 """Pixels finer than this are under four points wide on an all-sky picture; their parents are drawn instead."""
-_COLOURS = ("#fbf7d5", "#d3ecc0", "#93d3bd", "#52b0bd", "#3585b5", "#345aa3")
+_COLOURS = ("#f4eebb", "#cfe9b8", "#93d3bd", "#52b0bd", "#3585b5", "#345aa3")
 """From few to many rows; never so dark that outlines drown."""
 _RING = "#d1495b"
 
@@ -65,7 +67,7 @@ def plot_sky(
     image = _draw_map(ax, where, skymap, layout, norm)
     for letter, panel, patch in zip("ABCD", panels, zooms, strict=False):
         _draw_map(panel, Zenithal(patch.ra_deg, patch.dec_deg, patch.radius_deg * 1.08), skymap, layout, norm)
-        place = f"RA {round(patch.ra_deg, 1) % 360:.1f}°  Dec {patch.dec_deg:+.1f}°"
+        place = f"{round(patch.ra_deg, 1) % 360:.1f}° {patch.dec_deg:+.1f}°"
         panel.set_title(f"{letter}   {place}", fontsize=9, fontweight="bold", color=INK, loc="left", pad=15)
         _mark(ax, where, patch, letter)
     bar = figure.colorbar(image, ax=[ax, *panels], shrink=0.6, aspect=32, pad=0.02, fraction=0.04)
@@ -81,7 +83,7 @@ def plot_sky(
 
 
 def _zooms(skymap: SkyMap) -> list[Patch]:
-    if skymap.n_rows == 0 or skymap.readable(10).covered_fraction() > _SMALL_FRACTION:
+    if skymap.n_rows == 0 or skymap.coarsened(_COVERAGE_ORDER).covered_fraction() > _SMALL_FRACTION:
         return []
     return [p for p in patches(skymap, _MAX_PATCHES) if p.radius_deg < 60]
 
@@ -96,8 +98,8 @@ def _figure(ax: Any, n_panels: int, *, square: bool) -> tuple[Any, Any, list[Any
         return figure, ax, []
     wide = max(n_panels, 2)
     below = 9.0 / wide if n_panels > 1 else 4.2
-    figure = plt.figure(figsize=(9.0, 4.4 + below), layout="constrained")
-    grid = figure.add_gridspec(2, n_panels, height_ratios=[4.4, below])
+    figure = plt.figure(figsize=(9.0, 3.8 + below), layout="constrained")
+    grid = figure.add_gridspec(2, n_panels, height_ratios=[3.6, below])
     return figure, figure.add_subplot(grid[0, :]), [figure.add_subplot(grid[1, i]) for i in range(n_panels)]
 
 

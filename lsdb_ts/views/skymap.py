@@ -20,9 +20,13 @@ from lsdb_ts.store.source import HatsSource, MemorySource
 
 _SKY_DEG2 = 4 * np.pi * np.degrees(1.0) ** 2
 _MAP_ORDER = 10
+_FINE_ORDER = 8
+_COUNTABLE_ROWS = 5_000_000
+"""Up to so many rows a skymap coarser than the fine order (14 arcmin) is replaced by counting."""
 _READABLE_ROWS = 8
 _COARSEST_READABLE = 4
 _MOST_CELLS = 3000
+_STRAY = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +50,18 @@ class SkyMap:
 
     @classmethod
     def of(cls, catalog: Any) -> SkyMap:
-        """Count a catalog's rows: from the skymap stored with it, else by computing where its rows are."""
+        """Count a catalog's rows: from its stored skymap if that is fine enough, else by reading where they are."""
         plan = catalog.plan
         while isinstance(plan, Select):
             plan = plan.child
-        if isinstance(plan, Scan) and isinstance(plan.source, HatsSource):
-            stored = read_skymap(plan.source.catalog.path)
-            if stored is not None:
-                return cls.of_cells(*stored)
         if isinstance(plan, Scan) and isinstance(plan.source, MemorySource):
             return cls.of_index(plan.source.table.column(HEALPIX).to_numpy())
+        if isinstance(plan, Scan) and isinstance(plan.source, HatsSource):
+            stored = read_skymap(plan.source.catalog.path)
+            if stored is not None and (stored[0] >= _FINE_ORDER or int(stored[2].sum()) > _COUNTABLE_ROWS):
+                return cls.of_cells(*stored)
         narrowest = min(catalog.schema, key=is_nested).name
-        return cls.of_index(catalog[[narrowest]].compute().index.to_numpy())
+        return cls.of_index(catalog[[narrowest]].to_arrow(progress=False).column(HEALPIX).to_numpy())
 
     @property
     def n_rows(self) -> int:
@@ -83,11 +87,10 @@ class SkyMap:
         return SkyMap(Layout(orders[first], numbers[first]), np.add.reduceat(self.rows, first))
 
     def readable(self, finest: int) -> SkyMap:
-        """Coarsen to an order at most ``finest``, and until most cells hold enough rows to show more than noise."""
+        """Coarsen to an order at most ``finest``, and until most rows lie in cells that show more than noise."""
         for order in range(finest, _COARSEST_READABLE, -1):
             coarse = self.coarsened(order)
-            occupied = coarse.rows[coarse.rows > 0]
-            if occupied.size == 0 or np.median(occupied) >= _READABLE_ROWS:
+            if 2 * coarse.rows[coarse.rows >= _READABLE_ROWS].sum() >= coarse.rows.sum():
                 return coarse
         return self.coarsened(min(finest, _COARSEST_READABLE))
 
@@ -137,33 +140,38 @@ def outline(layout: Layout, steps: int) -> tuple[Floats, Floats]:
 
 
 def patches(skymap: SkyMap, at_most: int) -> list[Patch]:
-    """Find the separate pieces of sky that hold rows, those with the most rows first.
+    """Find the separate pieces of sky that hold rows, those with the most rows first; stray rows are no patch.
 
-    Pixels are one piece if they touch when seen an order coarser, at which the sky's own gaps between rows close.
+    Cells are one piece if they touch when seen two orders coarser, at which the gaps between sparse rows close.
     """
     fine = skymap.readable(_MAP_ORDER)
     while len(fine.layout) > _MOST_CELLS:
         fine = fine.coarsened(int(fine.layout.orders.max()) - 1)
-    level = max(int(fine.layout.orders.max(initial=0)) - 1, 0)
+    level = max(int(fine.layout.orders.max(initial=0)) - 2, 0)
     linked = fine.coarsened(level).layout
     group = _connected(linked, level)[linked.leaf_of(fine.layout.starts)]
     found: list[tuple[float, Patch]] = []
     for g in np.unique(group):
         inside = group == g
-        found.append((float(fine.rows[inside].sum()), _around(fine.layout.take(inside))))
+        rows = fine.rows[inside]
+        if rows.sum() >= _STRAY * fine.rows.sum():
+            found.append((float(rows.sum()), _around(fine.layout.take(inside), rows)))
     return [patch for _, patch in sorted(found, key=lambda pair: -pair[0])[:at_most]]
 
 
-def _around(layout: Layout) -> Patch:
-    """Return a circle that holds some pixels."""
-    ra, dec = outline(layout, 2)
-    middle = unit_vectors(ra.ravel(), dec.ravel()).mean(axis=0)
+def _around(layout: Layout, rows: Floats) -> Patch:
+    """Return a circle that holds all but the outermost hundredth of the rows in some pixels."""
+    ra, dec = outline(layout, 1)
+    middle = (unit_vectors(ra.ravel(), dec.ravel()).reshape(*ra.shape, 3).mean(axis=1) * rows[:, None]).sum(axis=0)
     lon = float(np.degrees(np.arctan2(middle[1], middle[0])) % 360)
     lat = float(np.degrees(np.arctan2(middle[2], np.hypot(middle[0], middle[1]))))
     if 90.0 - abs(lat) < 0.5:
         # Near a pole the mean's RA says nothing: centre on the pole itself.
         lon, lat = 0.0, float(np.copysign(90.0, lat))
-    return Patch(lon, lat, float(separation_arcsec(lon, lat, ra, dec).max()) / 3600)
+    reach = separation_arcsec(lon, lat, ra, dec).max(axis=1) / 3600
+    outwards = np.argsort(reach)
+    last = int(np.searchsorted(np.cumsum(rows[outwards]), 0.99 * rows.sum()))
+    return Patch(lon, lat, float(reach[outwards[min(last, reach.size - 1)]]))
 
 
 def _connected(layout: Layout, order: int) -> Indices:
