@@ -30,21 +30,21 @@ class Mean(Statistic):
 
 
 class Median(Statistic):
-    """Median."""
+    """Median of the values, the 50th percentile."""
 
     name, unit, min_epochs = "median", VALUE, 1
     reference = "Rubin DPDD (LSE-163), psfFluxPercentile50"
 
 
 class Minimum(Statistic):
-    """Smallest value."""
+    """Smallest value, ``min(x)``."""
 
     name, unit, min_epochs = "min", VALUE, 1
     reference = "Rubin DPDD (LSE-163), psfFluxMin"
 
 
 class Maximum(Statistic):
-    """Largest value."""
+    """Largest value, ``max(x)``."""
 
     name, unit, min_epochs = "max", VALUE, 1
     reference = "Rubin DPDD (LSE-163), psfFluxMax"

@@ -130,9 +130,10 @@ class LightCurves:
     @functools.cached_property
     def periods(self) -> Periods:
         """What the period search found; computed once, when first asked for."""
-        search = self.search or PeriodSearch()
+        if self.search is None:
+            raise PlanError("these light curves were opened without a period search: LightCurves.of(..., search=...)")
         arrays = (self.time_mjd, self.values, self.errors, self.offsets)
-        return search_periods(*arrays, len(self.bands), search, relative=self.is_flux)
+        return search_periods(*arrays, len(self.bands), self.search, relative=self.is_flux)
 
 
 def _flatten(chunk, inputs, bands):  # type: ignore[no-untyped-def]

@@ -6,6 +6,8 @@ constant: see ``PeriodSearch``) has null in all of them.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,13 @@ from lsdb_ts.features.protocol import VALUE, BandFeature, ObjectFeature
 _MODEL = "VanderPlas and Ivezic 2015, ApJ 812, 18, regularised multiband series"
 
 
-class Period(ObjectFeature):
+class _Periodic:
+    """What comes from the period search."""
+
+    needs_period: ClassVar[bool] = True
+
+
+class Period(_Periodic, ObjectFeature):
     """Most probable period: the highest evidence of a harmonic series, among the peaks of the shared-phase power."""
 
     name, unit, min_epochs, reference = "period", "d", 3, _MODEL
@@ -25,7 +33,7 @@ class Period(ObjectFeature):
         return curves.periods.period_days[:, 0]
 
 
-class Period2(ObjectFeature):
+class Period2(_Periodic, ObjectFeature):
     """Second most probable period, distinct from the first by more than one peak width: often an alias of it."""
 
     name, unit, min_epochs, reference = "period_2", "d", 3, _MODEL
@@ -35,7 +43,7 @@ class Period2(ObjectFeature):
         return curves.periods.period_days[:, 1]
 
 
-class Period3(ObjectFeature):
+class Period3(_Periodic, ObjectFeature):
     """Third most probable period, distinct from the first two by more than one peak width."""
 
     name, unit, min_epochs, reference = "period_3", "d", 3, _MODEL
@@ -45,7 +53,7 @@ class Period3(ObjectFeature):
         return curves.periods.period_days[:, 2]
 
 
-class PeriodEvidence(ObjectFeature):
+class PeriodEvidence(_Periodic, ObjectFeature):
     """Log evidence per epoch, ``ln(P(data | series at the period) / P(data | constant)) / n``."""
 
     name, unit, min_epochs, reference = "period_evidence", "1", 3, _MODEL
@@ -55,7 +63,7 @@ class PeriodEvidence(ObjectFeature):
         return curves.periods.log_evidence[:, 0] / np.maximum(curves.counts.sum(axis=1), 1)
 
 
-class PeriodMargin(ObjectFeature):
+class PeriodMargin(_Periodic, ObjectFeature):
     """How far the period is ahead of the second: the difference of their log evidences over the first's.
 
     Near 0 (or below, for a period twice that of a peak) the two are equally good, and the period may be an alias.
@@ -69,7 +77,7 @@ class PeriodMargin(ObjectFeature):
         return (first - second) / np.where(first > 0, first, np.nan)
 
 
-class PeriodPower(ObjectFeature):
+class PeriodPower(_Periodic, ObjectFeature):
     """Highest shared-phase Lomb-Scargle power, 0 to 1, each band in units of its intrinsic scatter."""
 
     name, unit, min_epochs = "period_power", "1", 3
@@ -80,7 +88,7 @@ class PeriodPower(ObjectFeature):
         return curves.periods.power
 
 
-class PeriodFap(ObjectFeature):
+class PeriodFap(_Periodic, ObjectFeature):
     """Probability that noise gives a power as high anywhere in the range: an upper limit for white noise."""
 
     name, unit, min_epochs = "period_fap", "1", 3
@@ -91,7 +99,7 @@ class PeriodFap(ObjectFeature):
         return curves.periods.false_alarm_probability
 
 
-class AmpH1(BandFeature):
+class AmpH1(_Periodic, BandFeature):
     """Semi-amplitude of the fundamental, ``A_1 = hypot(c_1, s_1)``."""
 
     name, unit, min_epochs, reference = "amp_h1", VALUE, 3, "Simon and Lee 1981, ApJ 248, 291"
@@ -101,7 +109,7 @@ class AmpH1(BandFeature):
         return _amplitude(curves, 1)
 
 
-class AmpH2(BandFeature):
+class AmpH2(_Periodic, BandFeature):
     """Semi-amplitude of the second harmonic, ``A_2 = hypot(c_2, s_2)``."""
 
     name, unit, min_epochs, reference = "amp_h2", VALUE, 3, "Simon and Lee 1981, ApJ 248, 291"
@@ -111,7 +119,7 @@ class AmpH2(BandFeature):
         return _amplitude(curves, 2)
 
 
-class R21(BandFeature):
+class R21(_Periodic, BandFeature):
     """Amplitude ratio of the second harmonic, ``A_2 / A_1``."""
 
     name, unit, min_epochs, reference = "r21", "1", 3, "Simon and Lee 1981, ApJ 248, 291"
@@ -121,7 +129,7 @@ class R21(BandFeature):
         return _ratio(curves, 2)
 
 
-class R31(BandFeature):
+class R31(_Periodic, BandFeature):
     """Amplitude ratio of the third harmonic, ``A_3 / A_1``."""
 
     name, unit, min_epochs, reference = "r31", "1", 3, "Simon and Lee 1981, ApJ 248, 291"
@@ -131,7 +139,7 @@ class R31(BandFeature):
         return _ratio(curves, 3)
 
 
-class Phi21(BandFeature):
+class Phi21(_Periodic, BandFeature):
     """Phase difference of harmonic 2, ``phi_2 - 2 phi_1`` in [0, 2 pi), for ``A_k cos(2 pi k f t + phi_k)``."""
 
     name, unit, min_epochs, reference = "phi21", "rad", 3, "Simon and Lee 1981, ApJ 248, 291"
@@ -141,7 +149,7 @@ class Phi21(BandFeature):
         return _phase(curves, 2)
 
 
-class Phi31(BandFeature):
+class Phi31(_Periodic, BandFeature):
     """Phase difference of harmonic 3, ``phi_3 - 3 phi_1`` in [0, 2 pi), for ``A_k cos(2 pi k f t + phi_k)``."""
 
     name, unit, min_epochs, reference = "phi31", "rad", 3, "Simon and Lee 1981, ApJ 248, 291"

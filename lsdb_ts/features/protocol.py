@@ -43,6 +43,8 @@ class Feature:
     """Where the definition comes from."""
     fluxes_only: ClassVar[bool] = False
     """Whether it has no meaning for magnitudes, and is null there."""
+    needs_period: ClassVar[bool] = False
+    """Whether it asks for the period search."""
     version: ClassVar[int] = 1
     """Raised with every change of what the numbers mean; part of the fingerprint."""
 

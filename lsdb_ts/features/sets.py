@@ -45,10 +45,15 @@ class FeatureSet:
     """How periods are searched; None for a set without periods."""
 
     def __post_init__(self) -> None:
+        if not self.features:
+            raise PlanError("a feature set needs features; all_features() lists them")
         if not self.bands or len(set(self.bands)) < len(self.bands):
             raise PlanError(f"a feature set needs bands, each once; got {self.bands}")
         if "multiband" in self.bands:
             raise PlanError('a band cannot be called "multiband": that is the name of the column over all bands')
+        periodic = [f.name for f in self.features if f.needs_period]
+        if periodic and self.search is None:
+            raise PlanError(f"the features {periodic} need a period search: give the set one, search=PeriodSearch(...)")
         for group in (BandFeature, ObjectFeature):
             names = [f.name for f in self.features if isinstance(f, group)]
             twice = sorted({n for n in names if names.count(n) > 1})
@@ -91,7 +96,7 @@ class FeatureSet:
     @classmethod
     def _of(cls, name: str, bands: Iterable[str], search: PeriodSearch | None) -> FeatureSet:
         names = tuple(bands)
-        plain = [kind() for kind in all_features() if kind is not MeanColour and (search or not _needs_period(kind))]
+        plain = [kind() for kind in all_features() if kind is not MeanColour and (search or not kind.needs_period)]
         colours = [MeanColour(blue, red) for blue, red in itertools.pairwise(names)]
         return cls(name, names, (*plain, *colours), search)
 
@@ -101,11 +106,22 @@ class FeatureSet:
 
     @functools.cached_property
     def fields(self) -> tuple[pa.Field, ...]:
-        """The output: a struct of float32 per band, ``features_g``, and ``features_multiband`` for the whole object."""
-        band = pa.struct([_field(f) for f in self.features if isinstance(f, BandFeature)])
-        whole = pa.struct([_field(f) for f in self.features if isinstance(f, ObjectFeature)])
-        per_band = [pa.field(f"features_{name}", band, nullable=False) for name in self.bands]
-        return (*per_band, pa.field("features_multiband", whole, nullable=False))
+        """The output: a struct of float32 per band, ``features_g``, and ``features_multiband`` for the whole object.
+
+        A set without features of bands, or of objects, lacks their columns.
+        """
+        band = [_field(f) for f in self._of_bands]
+        whole = [_field(f) for f in self._of_objects]
+        per_band = [pa.field(f"features_{name}", pa.struct(band), nullable=False) for name in self.bands if band]
+        return (*per_band, *([pa.field("features_multiband", pa.struct(whole), nullable=False)] if whole else []))
+
+    @property
+    def _of_bands(self) -> list[Feature]:
+        return [f for f in self.features if isinstance(f, BandFeature)]
+
+    @property
+    def _of_objects(self) -> list[Feature]:
+        return [f for f in self.features if isinstance(f, ObjectFeature)]
 
     def extract(self, lightcurves: pa.StructArray | pa.ChunkedArray, roles: Roles) -> pa.Table:
         """Compute all features of all curves at once.
@@ -123,17 +139,15 @@ class FeatureSet:
             One row per curve with the columns of ``fields``; what is not defined is null.
         """
         curves = LightCurves.of(lightcurves, roles, self.bands, self.search)
-        per_band = [self._masked(f, curves, curves.counts) for f in self.features if isinstance(f, BandFeature)]
-        totals = curves.counts.sum(axis=1)
-        whole = [self._masked(f, curves, totals) for f in self.features if isinstance(f, ObjectFeature)]
+        per_band = [self._masked(f, curves, curves.counts) for f in self._of_bands]
+        whole = [self._masked(f, curves, curves.counts.sum(axis=1)) for f in self._of_objects]
+        groups = [[values[:, b] for values in per_band] for b in range(len(self.bands)) if per_band]
+        groups += [whole] if whole else []
         schema = pa.schema(list(self.fields))
         columns = [
-            pa.StructArray.from_arrays(
-                [_column(values[:, b]) for values in per_band], fields=list(schema.field(b).type)
-            )
-            for b in range(len(self.bands))
+            pa.StructArray.from_arrays([_column(v) for v in group], fields=list(field.type))
+            for group, field in zip(groups, schema, strict=True)
         ]
-        columns.append(pa.StructArray.from_arrays([_column(v) for v in whole], fields=list(schema.field(-1).type)))
         return pa.Table.from_arrays(columns, schema=schema)
 
     @staticmethod
@@ -167,10 +181,6 @@ class FeatureSet:
         """The sha256 of the canonical JSON of the identity: equal for sets that give equal numbers."""
         canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _needs_period(kind: type[Feature]) -> bool:
-    return kind.__module__.endswith(".periodic")
 
 
 def _field(feature: Feature) -> pa.Field:

@@ -208,7 +208,7 @@ def _backward(L, z, x):  # type: ignore[no-untyped-def]
         x[i] = value / L[i, i]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(a.size):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.kernels.fourier import fit_series, log_evidence
 from lsdb_ts.kernels.periodogram import _grid, _peaks, _power, false_alarm_probability
+from lsdb_ts.kernels.statistics import middle_of
 
 _LOCAL_STEP = 0.2
 """Step of the local search, in units of 1 / (n_harmonics * baseline): fine enough for the highest harmonic."""
@@ -180,10 +181,7 @@ def _search(curves, how, found, n_bands):  # type: ignore[no-untyped-def]
             continue
         about[place, 0], about[place, 1] = power[peaks[0]], _spread(t, w)
         about[place, 2], about[place, 3] = t.size, _occupied(offsets)
-        candidates = first + step * np.append(peaks[:n_found], peaks[: min(_HALVED, n_found)]).astype(np.float64)
-        worth = np.ones(candidates.size)
-        candidates[n_found:] *= 0.5
-        worth[n_found:] = _HALVED_WORTH
+        candidates, worth = _candidates(peaks[:n_found], first, step)
         limits = (first, 1.0 / shortest)
         _refine((t, x, w, offsets), candidates, worth, step, limits, n_harmonics, periods[place], evidences[place])
         if not periods[place, 0] > 0.0:
@@ -191,6 +189,18 @@ def _search(curves, how, found, n_bands):  # type: ignore[no-untyped-def]
         fit_series(t, x, w, offsets, 1.0 / periods[place, 0], n_harmonics, series[place])
         for b in range(n_bands):
             series[place, b] *= scale[b]
+
+
+@numba.njit(cache=True, nogil=True)
+def _candidates(peaks, first, step):  # type: ignore[no-untyped-def]
+    """Return the frequencies to fit again, the peaks and the halves of the highest, and what each is worth."""
+    n, n_halved = peaks.size, min(_HALVED, peaks.size)
+    frequencies, worth = np.empty(n + n_halved), np.ones(n + n_halved)
+    for k in range(n):
+        frequencies[k] = first + step * peaks[k]
+    for k in range(n_halved):
+        frequencies[n + k], worth[n + k] = 0.5 * frequencies[k], _HALVED_WORTH
+    return frequencies, worth
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -209,17 +219,31 @@ def _refine(data, candidates, worth, step, limits, n_harmonics, periods, evidenc
                 if e > best_e[c]:
                     best_f[c], best_e[c] = f, e
     # Only the most probable are worth a climb; after it their sequence may differ.
-    leaders = np.argsort(-best_e * worth)[: _POLISHED * periods.size]
+    leaders = _descending(best_e * worth)[: _POLISHED * periods.size]
     for c in leaders:
         best_f[c], best_e[c] = _polish(data, best_f[c], best_e[c], fine, limits, n_harmonics)
     kept = 0
-    for c in leaders[np.argsort(-(best_e * worth)[leaders])]:
+    for place in _descending((best_e * worth)[leaders]):
+        c = leaders[place]
         new = kept < periods.size and best_e[c] > -np.inf
         for k in range(kept):
             new &= abs(best_f[c] - 1.0 / periods[k]) > _DISTINCT / baseline
         if new:
             periods[kept], evidences[kept] = 1.0 / best_f[c], best_e[c]
             kept += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _descending(values):  # type: ignore[no-untyped-def]
+    """Return the places of a few values from the highest down (``np.argsort`` takes seconds to compile)."""
+    places = np.arange(values.size)
+    for i in range(1, values.size):
+        at = i
+        while at > 0 and values[places[at - 1]] < values[i]:
+            places[at] = places[at - 1]
+            at -= 1
+        places[at] = i
+    return places
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -250,11 +274,12 @@ def _scaled(values, errors, offsets, floor, relative):  # type: ignore[no-untype
         x, e = values[offsets[b] : offsets[b + 1]], errors[offsets[b] : offsets[b + 1]]
         if x.size == 0:
             continue
-        mean[b] = np.median(x)
+        mean[b] = middle_of(np.sort(x))
         if relative and mean[b] > 0.0:
             unit[b] = mean[b]
         if x.size > 1:
-            scatter[b] = max(x.var() * x.size / (x.size - 1) - (e * e).mean(), 0.0) / unit[b] ** 2
+            variance = ((x - x.sum() / x.size) ** 2).sum() / (x.size - 1)
+            scatter[b] = max(variance - (e * e).sum() / x.size, 0.0) / unit[b] ** 2
             pooled += x.size * scatter[b]
             n += x.size
     pooled = pooled / n if n > 0 else 0.0

@@ -1,0 +1,184 @@
+"""Feature sets: what they read, declare and give, from nested columns of every kind."""
+
+import json
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lsdb_ts.errors import InputError, PlanError
+from lsdb_ts.features import FeatureSet
+from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.schema import Roles
+
+ROLES = Roles(time="t", band="band", flux="f", flux_error="e")
+QUICK = PeriodSearch(max_frequencies=20_000)
+RUBIN_GR = FeatureSet.rubin("gr", (0.2, 2.0), QUICK)
+
+
+def column(n_objects=12, n_epochs=70, seed=0, band_type=None, extra=None):
+    """Return a nested column of variables of period 0.41 d + 0.07 d i, and its epochs as plain arrays."""
+    rng = np.random.default_rng(seed)
+    n = n_objects * n_epochs
+    offsets = pa.array(np.arange(n_objects + 1) * n_epochs, pa.int32())
+    owner = np.repeat(np.arange(n_objects), n_epochs)
+    t = np.sort(60000 + rng.uniform(0, 400, (n_objects, n_epochs)), axis=1).ravel()
+    band = rng.choice(list("ugr"), n)
+    f = (1000 + 400 * np.sin(2 * np.pi * t / (0.41 + 0.07 * owner)) + rng.normal(0, 10, n)).astype(np.float32)
+    e = np.full(n, 10, np.float32)
+    bands = pa.array(band) if band_type is None else pa.array(band).cast(band_type)
+    parts = {"t": pa.array(t), "band": bands, "f": pa.array(f), "e": pa.array(e), **(extra or {})}
+    lists = [pa.ListArray.from_arrays(offsets, part) for part in parts.values()]
+    return pa.StructArray.from_arrays(lists, names=list(parts)), (owner, t, band, f, e)
+
+
+def test_the_output_is_the_one_declared_before():
+    for features in (RUBIN_GR, FeatureSet.basic("gr")):
+        nothing = column()[0].slice(0, 0)
+        assert features.extract(column()[0], ROLES).schema.equals(pa.schema(list(features.fields)), check_metadata=True)
+        assert features.extract(nothing, ROLES).schema.equals(pa.schema(list(features.fields)), check_metadata=True)
+        assert features.extract(pa.chunked_array([], nothing.type), ROLES).num_rows == 0
+
+
+def test_periods_and_colours_come_with_the_rubin_set_and_not_with_the_basic_one():
+    multiband = {f.name for f in RUBIN_GR.fields[-1].type}
+
+    assert {"period", "period_2", "period_power", "period_fap", "n_total", "colour_g_r"} <= multiband
+    assert {"amp_h1", "r21", "phi21", "mean_w", "stetson_j"} <= {f.name for f in RUBIN_GR.fields[0].type}
+    assert not any(f.name.startswith("period") for f in FeatureSet.basic("gr").fields[-1].type)
+    assert [f.name for f in FeatureSet.rubin().fields][::6] == ["features_u", "features_multiband"]
+
+
+def test_periods_are_found_and_statistics_are_those_of_the_band():
+    curves, (owner, t, band, f, e) = column()
+    table = RUBIN_GR.extract(curves, ROLES)
+    period = table["features_multiband"].combine_chunks().field("period").to_numpy()
+    in_g = (owner == 3) & (band == "g")
+
+    np.testing.assert_allclose(period, 0.41 + 0.07 * np.arange(12), rtol=1e-4)
+    g = table["features_g"][3].as_py()
+    assert g["n_epochs"] == in_g.sum()
+    assert g["mean_w"] == pytest.approx(np.average(f[in_g], weights=1 / e[in_g] ** 2), rel=1e-6)
+    assert g["duration"] == pytest.approx(np.ptp(t[in_g]), rel=1e-6)
+    assert g["amp_h1"] == pytest.approx(400, rel=0.1)
+    assert g["r21"] < 0.1
+
+
+def test_a_missing_band_is_null_in_its_members_and_in_its_colours():
+    row = FeatureSet.rubin("gry", (0.2, 2.0), QUICK).extract(column(1)[0], ROLES).to_pylist()[0]
+
+    assert row["features_y"].pop("n_epochs") == 0
+    assert set(row["features_y"].values()) == {None}
+    assert row["features_multiband"]["colour_g_r"] is not None
+    assert row["features_multiband"]["colour_r_y"] is None
+
+
+@pytest.mark.parametrize("band_type", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_bands_may_be_stored_in_any_way_and_in_chunks_that_disagree(band_type):
+    curves, _ = column(band_type=band_type)
+    expected = RUBIN_GR.extract(column()[0], ROLES)
+    chunked = pa.chunked_array([curves.slice(0, 5), curves.slice(5, 0), curves.slice(5)])
+
+    assert RUBIN_GR.extract(curves, ROLES).equals(expected)
+    assert RUBIN_GR.extract(chunked, ROLES).equals(expected)
+
+
+def test_flagged_epochs_are_dropped_and_counted_and_a_null_flag_is_a_flag():
+    flags = np.zeros(12 * 70, dtype=bool)
+    flags[:30] = True
+    unknown = np.arange(flags.size) == 40
+    curves, (_, _, band, _, _) = column(extra={"bad": pa.array(flags, mask=unknown)})
+    roles = Roles(time="t", band="band", flux="f", flux_error="e", quality="bad")
+    table = FeatureSet.basic("gr").extract(curves, roles)
+    mine = np.isin(band[:70], ["g", "r"])
+    refused = flags[:70] | unknown[:70]
+
+    assert FeatureSet.basic("gr").inputs(roles) == ("t", "band", "f", "e", "bad")
+    assert table["features_multiband"][0]["n_total"].as_py() == (mine & ~refused).sum()
+    assert table["features_multiband"][0]["n_dropped"].as_py() == (mine & refused).sum()
+    assert table["features_multiband"][1]["n_dropped"].as_py() == 0
+
+
+def test_an_absurd_time_is_dropped_and_the_period_found_all_the_same():
+    curves, (_, t, _, f, e) = column(1)
+    absurd = t.copy()
+    absurd[7] = -2409998.5
+    lists = [pa.ListArray.from_arrays(pa.array([0, 70], pa.int32()), part) for part in map(pa.array, (absurd, f, e))]
+    spoiled = pa.StructArray.from_arrays([lists[0], curves.field("band"), *lists[1:]], names=["t", "band", "f", "e"])
+    row = FeatureSet.rubin("ugr", (0.2, 2.0), QUICK).extract(spoiled, ROLES).to_pylist()[0]["features_multiband"]
+
+    assert row["n_dropped"] == 1
+    assert row["period"] == pytest.approx(0.41, rel=1e-4)
+
+
+def test_magnitudes_serve_where_there_are_no_fluxes():
+    curves, (owner, t, band, f, e) = column()
+    mags = (31.4 - 2.5 * np.log10(f)).astype(np.float32)
+    lists = [pa.ListArray.from_arrays(curves.field("t").offsets, pa.array(p)) for p in (t, band, mags, 1.0857 * e / f)]
+    in_mag = pa.StructArray.from_arrays(lists, names=["t", "band", "m", "s"])
+    roles = Roles(time="t", band="band", mag="m", mag_error="s")
+    row = RUBIN_GR.extract(in_mag, roles).to_pylist()[2]
+
+    assert RUBIN_GR.inputs(roles) == ("t", "band", "m", "s")
+    assert row["features_multiband"]["period"] == pytest.approx(0.55, rel=1e-4)
+    assert row["features_g"]["excess_var"] is None
+    assert row["features_g"]["frac_sigma"] is None
+    g, r = (np.average(mags[s], weights=(f[s] / e[s]) ** 2) for s in ((owner == 2) & (band == b) for b in "gr"))
+    assert row["features_multiband"]["colour_g_r"] == pytest.approx(g - r, abs=1e-5)
+
+
+def test_null_curves_hide_their_lists_and_null_lists_are_empty():
+    curves, _ = column(3)
+    masked = pa.StructArray.from_arrays(
+        curves.flatten(), names=["t", "band", "f", "e"], mask=pa.array([False, True, False])
+    )
+    table = FeatureSet.basic("gr").extract(masked, ROLES)
+
+    assert table["features_multiband"][1]["n_total"].as_py() == 0
+    assert table["features_g"][1]["mean_w"].as_py() is None
+    assert table.slice(2, 1).equals(FeatureSet.basic("gr").extract(curves.slice(2, 1), ROLES))
+
+
+def test_a_set_is_the_same_after_json_and_pickle_and_its_fingerprint_tells_sets_apart():
+    sets = [FeatureSet.rubin(), RUBIN_GR, FeatureSet.basic("gr"), FeatureSet.rubin("gr", (0.2, 3.0), QUICK)]
+    for features in sets:
+        again = FeatureSet.from_json(json.loads(json.dumps(features.to_json())))
+        assert again == features == pickle.loads(pickle.dumps(features))
+        assert again.fingerprint == features.fingerprint
+    assert len({features.fingerprint for features in sets}) == len(sets)
+
+
+def test_what_is_missing_is_named():
+    curves, _ = column()
+    with pytest.raises(PlanError, match="flux and flux_error, or mag and mag_error"):
+        RUBIN_GR.inputs(Roles(time="t", band="band", flux="f"))
+    with pytest.raises(PlanError, match="a time and a band"):
+        RUBIN_GR.inputs(Roles(band="band", flux="f", flux_error="e"))
+    with pytest.raises(PlanError, match='no part "flux"'):
+        RUBIN_GR.extract(curves, Roles(time="t", band="band", flux="flux", flux_error="e"))
+    with pytest.raises(PlanError, match="a struct of lists"):
+        RUBIN_GR.extract(pa.array([{"t": 1.0}]), ROLES)
+
+
+def test_lists_of_different_lengths_name_the_curve():
+    rows = [
+        {"t": [1.0], "band": ["g"], "f": [1.0], "e": [1.0]},
+        {"t": [1.0, 2.0], "band": ["g"], "f": [1.0], "e": [1.0]},
+    ]
+
+    with pytest.raises(InputError, match=r'light curve 1: the list "band" has 1 items and "t" has 2'):
+        RUBIN_GR.extract(pa.array(rows), ROLES)
+
+
+def test_sets_that_make_no_sense_are_refused():
+    with pytest.raises(PlanError, match="each once"):
+        FeatureSet.rubin("grg")
+    with pytest.raises(PlanError, match="0 < shortest < longest"):
+        FeatureSet.rubin("gr", (1.0, 0.2))
+    with pytest.raises(PlanError, match="need a period search"):
+        FeatureSet("x", ("g",), RUBIN_GR.features)
+    with pytest.raises(PlanError, match="needs features"):
+        FeatureSet("x", ("g",), ())
+    with pytest.raises(PlanError, match="in the set twice"):
+        FeatureSet("x", ("g",), RUBIN_GR.features + RUBIN_GR.features, QUICK)
