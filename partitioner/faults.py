@@ -31,6 +31,8 @@ class Fault:
     what: str
     is_note: bool = False
     """True for what other writers do differently and readers live with: worth knowing, not corrupt."""
+    kind: str = ""
+    """The same for all rows with the same trouble."""
 
     def __str__(self) -> str:
         return f"{self.file}{'' if self.row is None else f', row {self.row}'}: {self.what}"
@@ -54,16 +56,18 @@ def table_faults(table: pa.Table, expected: Expected) -> Iterator[Fault]:
     for name in (n for n in table.column_names if is_nested(table.schema.field(n))):
         yield from _nested_faults(table.column(name).combine_chunks(), table.schema.field(name), expected)
     if HEALPIX not in table.column_names:
-        yield Fault(expected.file, None, f"has no column {HEALPIX}: where its rows lie cannot be checked", is_note=True)
+        yield Fault(
+            expected.file, None, f"has no column {HEALPIX}: where its rows lie cannot be checked", True, HEALPIX
+        )
         return
     place = table.column(HEALPIX).to_numpy()
     inside = (place >= expected.pixel.start) & (place < expected.pixel.stop)
     if expected.is_margin:
-        yield from _first(expected, inside, f"lie in {expected.pixel} itself, whose margin this is")
+        yield from _first(expected, inside, f"lies in {expected.pixel} itself, whose margin this is")
     else:
-        yield from _first(expected, ~inside, f"do not lie in {expected.pixel}")
+        yield from _first(expected, ~inside, f"does not lie in {expected.pixel}")
     backwards = np.concatenate([[False], place[1:] < place[:-1]])
-    yield from _first(expected, backwards, f"are not sorted by {HEALPIX}", is_note=not expected.is_ours)
+    yield from _first(expected, backwards, f"is not sorted by {HEALPIX}", is_note=not expected.is_ours)
     if expected.ra in table.column_names and expected.dec in table.column_names:
         yield from _position_faults(table, place, expected)
 
@@ -71,7 +75,7 @@ def table_faults(table: pa.Table, expected: Expected) -> Iterator[Fault]:
 def _position_faults(table: pa.Table, place: NDArray[np.int64], expected: Expected) -> Iterator[Fault]:
     ra, dec = floats(table.column(expected.ra)), floats(table.column(expected.dec))
     nowhere = bad_positions(ra, dec)
-    yield from _first(expected, nowhere, "have a position that is not on the sky")
+    yield from _first(expected, nowhere, "has a position that is not on the sky")
     rows = np.flatnonzero(~nowhere)
     rows = rows[spatial_index(ra[rows], dec[rows]) != place[rows]]
     in_range = (place[rows] >= 0) & (place[rows] < 12 << (2 * MAX_ORDER))
@@ -80,7 +84,7 @@ def _position_faults(table: pa.Table, place: NDArray[np.int64], expected: Expect
         rows = rows[separation_arcsec(ra[rows], dec[rows], *there) > _SAME_PLACE_ARCSEC]
     elsewhere = np.zeros(place.size, dtype=bool)
     elsewhere[rows] = True
-    yield from _first(expected, elsewhere, f"have a {HEALPIX} that is not that of their ra and dec")
+    yield from _first(expected, elsewhere, f"has a {HEALPIX} that is not that of its ra and dec")
 
 
 def _nested_faults(column: pa.StructArray, field: pa.Field, expected: Expected) -> Iterator[Fault]:
@@ -89,12 +93,14 @@ def _nested_faults(column: pa.StructArray, field: pa.Field, expected: Expected) 
     unequal = np.zeros(len(column), dtype=bool)
     for other in lengths[1:]:
         unequal |= other != lengths[0]
-    yield from _first(expected, unequal, f"have lists of unequal lengths in {field.name}")
+    yield from _first(expected, unequal, f"has lists of unequal lengths in {field.name}")
     name = Roles.of(field.type).time or Roles.guess(f.name for f, _ in parts).time
     times = next((values for f, values in parts if f.name == name), None)
     if times is not None:
         unsorted = _unsorted_lists(times)
-        yield from _first(expected, unsorted, f"have {field.name} not sorted by {name}", is_note=not expected.is_ours)
+        yield from _first(
+            expected, unsorted, f"has a {field.name} that is not sorted by {name}", is_note=not expected.is_ours
+        )
 
 
 def _lengths(values: pa.Array) -> NDArray[np.int64]:
@@ -119,5 +125,5 @@ def _unsorted_lists(values: pa.ListArray) -> NDArray[np.bool_]:
 def _first(expected: Expected, bad: NDArray[np.bool_], what: str, is_note: bool = False) -> Iterator[Fault]:
     n = int(bad.sum())
     if n:
-        rows = "1 row" if n == 1 else f"{n} rows"
-        yield Fault(expected.file, int(np.flatnonzero(bad)[0]), f"{rows}, this one first, {what}", is_note)
+        more = f", the first of {n} such rows" if n > 1 else ""
+        yield Fault(expected.file, int(np.flatnonzero(bad)[0]), f"{what}{more}", is_note, what)

@@ -1,6 +1,6 @@
 """Hold a margin that others wrote against its catalog: it must have every row within the radius, and may have more.
 
-Our own margins follow an exact rule, and are compared with it in verify.
+Margins of this version follow an exact rule, and are compared with it in verify.
 """
 
 from __future__ import annotations

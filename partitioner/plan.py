@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,7 @@ def identity(planned: Plan) -> dict[str, Any]:
             "nest": dict(table.nest),
             "standalone": table.standalone,
         }
-    versions = {"format": _FORMAT, "pyarrow": pa.__version__}
+    versions = {"format": _FORMAT, "lsdb_ts": version("lsdb_ts"), "pyarrow": pa.__version__}
     return {"name": planned.survey.name, "on_bad": planned.on_bad, "tables": tables, "versions": versions}
 
 
@@ -234,7 +235,8 @@ def _check_out(planned: Plan) -> None:
         return
     finished = Account.read(planned.out)
     if finished is not None:
-        wanted = json.loads(json.dumps(identity(planned)))
+        # What is finished stays good when a library becomes newer.
+        wanted = json.loads(json.dumps({**identity(planned), "versions": finished.identity.get("versions")}))
         changes = "\n".join(f"  {k}: {a} -> {b}" for k, a, b in differences(dict(finished.identity), wanted))
         if changes:
             raise OutputError(

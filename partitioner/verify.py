@@ -6,7 +6,8 @@ What can be wrong within one file is listed in faults, what can be wrong with a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,13 +100,18 @@ class _Subject:
         return self.catalog.properties.get("hats_builder", "").startswith(BUILDER)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether this version wrote the catalog: then it can be told exactly which rows a margin must hold."""
+        return self.catalog.properties.get("hats_builder") == f"{BUILDER} v{version('lsdb_ts')}"
+
+    @property
     def id_column(self) -> str | None:
         return Roles.of(self.catalog.schema).id
 
     @property
     def emits(self) -> bool:
-        """Whether it can be told exactly which rows its margin must hold."""
-        return self.is_ours and self.catalog.margin is not None
+        """Whether its rows are to be held against its margin one by one."""
+        return self.is_exact and self.catalog.margin is not None
 
     def name_of(self, path: Path) -> str:
         return path.relative_to(self.base).as_posix() if path.is_relative_to(self.base) else str(path)
@@ -163,13 +169,26 @@ def verify(path: str | Path, *, show: bool | None = None) -> Report:
             names.append(subject.name)
             files += sum(r.files for r in by_pixel.values())
             rows += sum(r.tally.rows for r in by_pixel.values())
-            found += [f for r in by_pixel.values() for f in r.faults]
+            found += _without_repeats([f for r in by_pixel.values() for f in r.faults])
             found += _catalog_faults(subject, by_pixel)
         found += _repeated_ids(subjects[0])
         if len(subjects) == 2:
             found += _margin_faults(subjects[0], subjects[1], reports[0], reports[1])
     sound, notes = [f for f in found if not f.is_note], [f for f in found if f.is_note]
     return Report(str(base), tuple(names), files, rows, tuple(sound), tuple(notes))
+
+
+def _without_repeats(found: Sequence[Fault]) -> Iterator[Fault]:
+    """Yield all faults of a catalog, but of each kind of note only the first, with the number of files it is in."""
+    notes: dict[str, list[Fault]] = {}
+    for fault in found:
+        if fault.is_note:
+            notes.setdefault(fault.kind, []).append(fault)
+        else:
+            yield fault
+    for alike in notes.values():
+        more = f"; the same in {len(alike) - 1} more files" if len(alike) > 1 else ""
+        yield replace(alike[0], what=alike[0].what + more)
 
 
 def _catalogs(base: Path) -> Iterator[HatsCatalog]:
@@ -329,7 +348,7 @@ def _margin_faults(
     """Hold a margin against the primary catalog."""
     if margin.catalog.schema.names != primary.catalog.schema.names:
         yield Fault(margin.name, None, "the margin has other columns than the catalog")
-    if not (primary.is_ours and margin.is_ours):
+    if not (primary.is_exact and margin.is_exact):
         yield from foreign_margin_faults(primary.catalog, margin.catalog, primary.name_of)
         return
     targets = margin_targets(primary.catalog.layout)
