@@ -16,6 +16,8 @@ _SHORT = {
     "large_string": "string",
     "date32[day]": "date",
 }
+_MEASUREMENT = ("time", "band", "flux", "flux_error", "mag", "mag_error", "quality")
+_MAX_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,14 @@ class Column:
 
     @property
     def text(self) -> str:
-        """Type of the column, with the parts of a nested one."""
+        """Type of the column, with the first parts of a nested one; those that describe a measurement go before ids."""
         if not self.parts:
             return self.kind
-        return f"nested<{', '.join(f'{p.name}: {p.kind}' + (f' {p.unit}' if p.unit else '') for p in self.parts)}>"
+        order = {role: i for i, role in enumerate(_MEASUREMENT)}
+        ranked = sorted(self.parts, key=lambda part: order.get(part.role, len(order)))
+        shown = [f"{part.name}: {part.kind} {part.unit}".rstrip() for part in ranked[:_MAX_PARTS]]
+        more = [f"... {len(self.parts) - _MAX_PARTS} more"] if len(self.parts) > _MAX_PARTS else []
+        return f"nested<{', '.join(shown + more)}>"
 
 
 def columns_of(schema: pa.Schema) -> list[Column]:

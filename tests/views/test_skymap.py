@@ -1,8 +1,10 @@
 """Rows per piece of sky: nothing is lost by adding up, and separate patches are found where they are."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+import lsdb_ts as lt
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.sky import Layout, Pixel, spatial_index
 from lsdb_ts.sky.pixel import cell_of
@@ -70,6 +72,17 @@ def test_a_skymap_written_by_hats_is_read_as_it_was(tmp_path, sparse):
     assert order == 4
     assert (cells == np.flatnonzero(histogram)).all()
     assert (rows == histogram[cells]).all()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_rows_are_counted_where_they_are_if_the_stored_map_is_coarse(tmp_path, lazy):
+    ra, dec = hard_sky(500, seed=8)
+    catalog = lt.from_dataframe(pa.table({"ra": ra, "dec": dec, "mag": np.arange(500.0)})).write(tmp_path / "made")
+    assert read_skymap(catalog.plan.source.catalog.path)[0] < 8
+    seen = SkyMap.of(catalog.query("mag >= 100") if lazy else catalog[["mag"]])
+    expected = SkyMap.of_index(spatial_index(ra, dec)[100 if lazy else 0 :])
+    assert (seen.layout.numbers == expected.layout.numbers).all()
+    assert (seen.rows == expected.rows).all()
 
 
 def test_a_catalog_without_a_skymap_is_told_from_one_with_a_broken_one(tmp_path):
