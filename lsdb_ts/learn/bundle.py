@@ -47,8 +47,8 @@ class ModelBundle:
     taxonomy: Taxonomy
     calibration: Calibration
     metrics: Mapping[str, Any]
-    """Scores on held-out objects: objects, accuracy, balanced_accuracy, kind_accuracy, macro_f1, log_loss and ece (these
-    two also before calibration: ``_uncalibrated``), by_class."""
+    """Scores on held-out objects: objects, accuracy, balanced_accuracy, kind_accuracy, macro_f1, log_loss and ece
+    (these two also before calibration: ``_uncalibrated``), by_class."""
     confusion: NDArray[np.int64]
     """Held-out objects by true class (rows) and predicted class (columns)."""
     card: Mapping[str, Any]

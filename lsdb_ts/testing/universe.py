@@ -107,9 +107,9 @@ def draw_objects(n: int, rng: np.random.Generator) -> Objects:
     ra, dec = propagate(centres[:, 0], centres[:, 1], step[0], step[1], 1.0)
     kind = rng.choice(len(CLASSES), n, p=_SHARES)
     brightness = 16.5 + 10.0 * rng.random(n) ** 0.3
-    brightness = np.where(np.isin(kind, (RR_LYRAE, CEPHEID)), 16.0 + 5.0 * rng.random(n), brightness)
-    brightness = np.where(kind == ECLIPSING, 16.0 + 6.0 * rng.random(n), brightness)
-    brightness = np.where(kind == AGN, 18.0 + 4.5 * rng.random(n) ** 0.7, brightness)
+    brightness = np.where(np.isin(kind, (RR_LYRAE, CEPHEID)), 16.0 + 7.5 * rng.random(n), brightness)
+    brightness = np.where(kind == ECLIPSING, 16.0 + 7.5 * rng.random(n), brightness)
+    brightness = np.where(kind == AGN, 18.0 + 5.5 * rng.random(n) ** 0.6, brightness)
     brightness = np.where(np.isin(kind, (SN_IA, SN_II)), 23.0 + 3.0 * rng.random(n), brightness)
     tilt = rng.normal(0, 0.35, n)
     magnitudes = brightness[:, None] + _COLOURS[kind] * (1 + tilt[:, None]) + rng.normal(0, 0.04, (n, 6))
@@ -135,7 +135,7 @@ def _periods(kind: Ints, rng: np.random.Generator) -> Floats:
     period = np.full(n, np.nan)
     period = np.where(kind == RR_LYRAE, rr_lyrae, period)
     period = np.where(kind == CEPHEID, 10 ** rng.uniform(0.1, 1.5, n), period)
-    return np.where(kind == ECLIPSING, 10 ** rng.uniform(-0.5, 0.8, n), period)
+    return np.where(kind == ECLIPSING, 10 ** rng.uniform(-0.3, 0.8, n), period)
 
 
 def draw_visits(field: int, rng: np.random.Generator) -> Visits:
@@ -166,7 +166,8 @@ def _pulsate(flux: Floats, objects: Objects, visits: Visits, rng: np.random.Gene
     n = objects.id.size
     overtone = objects.period < 0.43
     shape = np.where(objects.kind == CEPHEID, shapes.CEPHEID, np.where(overtone, shapes.GENTLE, shapes.STEEP))
-    amplitude = np.where(shape == shapes.GENTLE, rng.uniform(0.35, 0.6, n), rng.uniform(0.5, 1.2, n))
+    least, most = np.array([(0.4, 1.2), (0.25, 0.6), (0.15, 1.0)])[shape].T
+    amplitude = rng.uniform(least, most)
     phase = (visits.time - FIRST_MJD) / objects.period[:, None] + rng.random((n, 1))
     offset = shapes.pulsation(phase, shape) * amplitude[:, None] * _PULSATION[visits.band]
     return flux * 10 ** (-0.4 * offset)
@@ -174,7 +175,7 @@ def _pulsate(flux: Floats, objects: Objects, visits: Visits, rng: np.random.Gene
 
 def _eclipse(flux: Floats, objects: Objects, visits: Visits, rng: np.random.Generator) -> Floats:
     n = objects.id.size
-    first = rng.uniform(0.25, 0.9, n)
+    first = rng.uniform(0.08, 0.9, n)
     depths = np.stack([first, first * rng.uniform(0.3, 0.85, n)], axis=1)
     width = np.clip(0.075 / objects.period**0.6 * rng.uniform(0.8, 1.3, n), 0.02, 0.1)
     phase = (visits.time - FIRST_MJD) / objects.period[:, None] + rng.random((n, 1))
@@ -194,7 +195,7 @@ def _explode(flux: Floats, objects: Objects, visits: Visits, rng: np.random.Gene
 
 def _flicker(flux: Floats, objects: Objects, visits: Visits, rng: np.random.Generator) -> Floats:
     n = objects.id.size
-    walk = shapes.damped_random_walk(visits.time, 10 ** rng.uniform(1.8, 2.8, n), rng.uniform(0.1, 0.3, n), rng)
+    walk = shapes.damped_random_walk(visits.time, 10 ** rng.uniform(1.8, 2.8, n), rng.uniform(0.03, 0.25, n), rng)
     return flux * 10 ** (-0.4 * walk * _AGN_BLUER[visits.band])
 
 
