@@ -155,7 +155,7 @@ def _schema_of(folder: Path) -> pa.Schema:
             # pandas' own notes on indexes would make readers put columns into the index.
             metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
             return schema.with_metadata(metadata or None)
-    first = next((folder / "dataset").glob("Norder=*/Dir=*/Npix=*.parquet"), None)
+    first = next((folder / "dataset").glob("Norder=*/Dir=*/**/*.parquet"), None)
     if first is None:
         raise CatalogError(f"{folder} has no dataset/_common_metadata and no partition file to read the columns from")
     return pq.read_schema(first).remove_metadata()

@@ -74,7 +74,8 @@ class Journal:
                 )
             return
         parent = self.folder.parent
-        if parent.exists() and any(parent.iterdir()):
+        # Our own folder alone is a start that was killed before its identity was written.
+        if parent.exists() and any(path != self.folder for path in parent.iterdir()):
             raise OutputError(
                 f"{parent} is not empty and holds no half-done run: name another folder, or remove this one."
             )

@@ -85,6 +85,11 @@ def read_rows(
         Sky wanted, tested against the statistics of ``_healpix_29``.
     bounds : mapping, optional
         Further intervals by column, tested against its statistics.
+
+    Raises
+    ------
+    CatalogError
+        The file is missing, damaged, or lacks a column.
     """
     metadata = footer(path)
     groups = _wanted_groups(metadata, within, bounds or {})
@@ -98,8 +103,13 @@ def read_rows(
             table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
-    present = list(dict.fromkeys(c.partition(".")[0] if c not in table.column_names else c for c in columns))
-    return table.select(present)
+    present = dict.fromkeys(c if c in table.column_names else c.partition(".")[0] for c in columns)
+    missing = [name for name in present if name not in table.column_names]
+    if missing:
+        raise CatalogError(
+            f'{path} has no column "{missing[0]}", which other files of the catalog have: write this file again'
+        )
+    return table.select(list(present))
 
 
 def estimate(path: Path, columns: Sequence[str], within: Ranges | None = None) -> tuple[int, int]:

@@ -116,18 +116,18 @@ def write_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Leaf:
 
 
 def _write_parquet(table: pa.Table, path: Path, edges: np.ndarray) -> None:
-    encodings = {c: e for c in _leaf_columns(table.schema) if (e := _encoding(*c)) is not None}
-    names = table.schema.names
+    leaves = [(".".join(parts), kind) for parts, kind in _leaf_columns(table.schema)]
+    encodings = {name: e for name, kind in leaves if (e := _encoding(name, kind)) is not None}
     with pq.ParquetWriter(
         path,
         table.schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=[".".join(c[0]) for c in _leaf_columns(table.schema) if c not in encodings],
-        column_encoding={".".join(c[0]): e for c, e in encodings.items()},
+        use_dictionary=[name for name, _ in leaves if name not in encodings],
+        column_encoding=encodings,
         write_page_checksum=True,
         write_page_index=True,
-        sorting_columns=[pq.SortingColumn(names.index(HEALPIX))],
+        sorting_columns=[pq.SortingColumn([name for name, _ in leaves].index(HEALPIX))],
         data_page_size=128 << 10,
     ) as writer:
         for start, stop in itertools.pairwise(edges):
@@ -171,8 +171,8 @@ def _leaf_columns(schema: pa.Schema) -> list[tuple[tuple[str, ...], pa.DataType]
     return [leaf for column in schema for leaf in walk((column.name,), column.type)]
 
 
-def _encoding(path: tuple[str, ...], kind: pa.DataType) -> str | None:
-    if path == (HEALPIX,):
+def _encoding(name: str, kind: pa.DataType) -> str | None:
+    if name == HEALPIX:
         return "DELTA_BINARY_PACKED"
     if pa.types.is_float32(kind) or pa.types.is_float64(kind):
         return "BYTE_STREAM_SPLIT"
