@@ -19,6 +19,8 @@ from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN, chord, unit_vectors
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 _RIGHT_ROWS_PER_CELL = 4.0
+_VECTOR_ROUNDING = 1e-15
+"""What rounding may add to the distance of two unit vectors (2e-10 arcsec): as much beyond the radius is still within."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +79,8 @@ def match(
     own_last = np.searchsorted(right.place, (cells + 1) << shift)
     edge_low, edge_high = _edge_bits(order, radius_arcsec)
     bounds = np.append(first_left, n_left)
-    limit = chord(radius_arcsec) * (1.0 + 1e-15)
-    return _collect(
+    limit = chord(radius_arcsec) + _VECTOR_ROUNDING
+    left_rows, right_rows, separation = _collect(
         left.place,
         left.vectors,
         right.vectors,
@@ -94,6 +96,7 @@ def match(
         n_neighbors,
         ARCSEC_PER_RADIAN,
     )
+    return left_rows, right_rows, np.minimum(separation, radius_arcsec)
 
 
 def _cell_order(place: Indices, radius_arcsec: float) -> int:
