@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import RunError
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.store.write import atomic
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 ACCOUNT = "account.json"
 _MASK = (1 << 64) - 1
@@ -166,19 +163,3 @@ class Account:
             identity=content["identity"],
             already_done=True,
         )
-
-    def table(self) -> RichTable:
-        """Return the account as a table for the terminal."""
-        from rich.table import Table as RichTable
-
-        shown = RichTable(
-            title=f"{self.out}" + (" (was already done)" if self.already_done else ""), title_justify="left"
-        )
-        for name, justify in (("table", "left"), ("became", "left"), ("rows in", "right"), ("rows out", "right")):
-            shown.add_column(name, justify=justify)
-        for name in ("refused", "orphans", "balance"):
-            shown.add_column(name, justify="right")
-        for t in self.tables:
-            numbers = (f"{n:,}" for n in (t.rows_in, t.rows_out, t.refused, t.orphans))
-            shown.add_row(t.table, t.became, *numbers, "ok" if t.balances else "WRONG")
-        return shown

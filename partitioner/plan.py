@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,6 @@ from partitioner.histogram import Histogram, count_unit, histogram_order, positi
 from partitioner.inputs import TableInput, Unit, open_table
 from partitioner.product import Product, bucket_edges
 from partitioner.survey import Survey, Table
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 _LAYOUT_FILE = "layout.json"
 _FORMAT = 1
@@ -101,19 +98,6 @@ class Plan:
             "refused": dict(self.refused),
             "scratch_bytes": self.bytes,
         }
-
-    def table(self) -> RichTable:
-        """Return the catalogs to be made as a table for the terminal."""
-        from rich.table import Table as RichTable
-
-        shown = RichTable(title=f"{self.out} ({self.bytes / 1e6:,.0f} MB to read)", title_justify="left")
-        for name in ("catalog", "from table", "rows", "partitions", "largest", "margin"):
-            shown.add_column(name, justify="left" if name in {"catalog", "from table"} else "right")
-        for p in self.products:
-            nested = "".join(f" + {child} as {column}" for child, column in p.nest)
-            numbers = (f"{int(n):,}" for n in (p.counts.sum(), len(p.layout), p.counts.max(initial=0)))
-            shown.add_row(str(Path(p.folder) / p.name), p.table + nested, *numbers, f"{p.margin_arcsec:g} arcsec")
-        return shown
 
 
 def plan(survey: Survey, out: str | Path, *, on_bad: str = "raise", show: bool | None = None) -> Plan:

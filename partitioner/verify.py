@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,6 @@ from partitioner.account import Tally, integers, mixed, row_keys
 from partitioner.faults import Expected, Fault, table_faults
 from partitioner.margin_faults import foreign_margin_faults
 from partitioner.product import margin_targets
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 _IDS_AT_ONCE = 50_000_000
 """Ids compared in one pass; more take more passes, not more memory."""
@@ -66,21 +63,6 @@ class Report:
             "faults": listed(self.faults),
             "notes": listed(self.notes),
         }
-
-    def table(self) -> RichTable:
-        """Return the faults and notes as a table for the terminal."""
-        from rich.table import Table as RichTable
-
-        verdict = "sound" if self.ok else f"{len(self.faults)} faults"
-        shown = RichTable(
-            title=f"{self.path}: {verdict}; {self.files:,} files, {self.rows:,} rows", title_justify="left"
-        )
-        for name in ("", "file", "row", "what"):
-            shown.add_column(name, overflow="fold")
-        for kind, found in (("fault", self.faults), ("note", self.notes)):
-            for f in found:
-                shown.add_row(kind, f.file, "" if f.row is None else str(f.row), f.what)
-        return shown
 
 
 @dataclass(frozen=True, eq=False)
