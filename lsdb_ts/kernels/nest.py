@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdb_ts.errors import InputError
+
 
 def group_children(
     parent_ids: NDArray[np.generic],
@@ -37,6 +39,11 @@ def group_children(
     orphans : numpy.ndarray of int64, shape (m - k,)
         Child rows that name no known parent, in their own order.
 
+    Raises
+    ------
+    InputError
+        The ids can only be compared as floats, which tell integers apart up to 2^53 only.
+
     >>> order, offsets, orphans = group_children(
     ...     np.array([7, 5]), np.array([5, 7, 9, 5]), np.array([2.0, 1.0, 0.0, 1.0])
     ... )
@@ -44,6 +51,11 @@ def group_children(
     ([1, 3, 0], [0, 1, 3], [2])
     """
     parents, children = np.asarray(parent_ids), np.asarray(child_ids)
+    if np.issubdtype(np.result_type(parents, children), np.floating):
+        raise InputError(
+            f"the parents' ids are {parents.dtype} and the children's {children.dtype}, which compare as floats and "
+            f"would mix up large ids: cast both to the same integer type, and leave out rows without an id"
+        )
     by_id = np.argsort(parents, kind="stable")
     found = np.searchsorted(parents[by_id], children)
     candidate = np.minimum(found, max(parents.size - 1, 0))

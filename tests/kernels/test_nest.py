@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.nest import group_children
 
 IDS = st.integers(-(2**62), 2**62) | st.integers(0, 5)
@@ -58,3 +59,10 @@ def test_ids_beyond_the_precision_of_floats_are_told_apart():
     assert order.tolist() == [1, 0, 2]
     assert offsets.tolist() == [0, 1, 3]
     assert orphans.size == 0
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_ids_that_only_compare_as_floats_are_refused(kind):
+    ids = np.array([2**60, 2**60 + 1], dtype=np.uint64)
+    with pytest.raises(InputError, match=r"uint64.*cast both to the same integer type"):
+        group_children(ids, ids.astype(kind))
