@@ -22,13 +22,18 @@ def directions(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.longdouble]:
 
 
 def pairs_within(
-    left: Positions, right: Positions, radius_arcsec: float, n_neighbors: int | None = None
+    left_ra: ArrayLike,
+    left_dec: ArrayLike,
+    right_ra: ArrayLike,
+    right_dec: ArrayLike,
+    radius_arcsec: float,
+    n_neighbors: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return (left row, right row, separation in arcsec) of all pairs, or of the nearest few of each left row.
 
     By left row, then separation, then right row.
     """
-    a, b = directions(*left), directions(*right)
+    a, b = directions(left_ra, left_dec), directions(right_ra, right_dec)
     longest = np.longdouble(2) * np.sin(np.longdouble(radius_arcsec) / ARCSEC / 2)
     step = max(1, _CHUNK_ELEMENTS // max(len(b), 1))
     found = []
@@ -82,5 +87,5 @@ def near_pixel(pixel: Pixel, ra_deg: ArrayLike, dec_deg: ArrayLike, radius_arcse
     """Tell which positions outside a pixel are surely within a radius of it: near one of 256 points of its edge."""
     edge = edge_of(pixel, 64)
     near = np.zeros(np.size(ra_deg), dtype=bool)
-    near[pairs_within((np.asarray(ra_deg), np.asarray(dec_deg)), edge, radius_arcsec)[0]] = True
+    near[pairs_within(ra_deg, dec_deg, *edge, radius_arcsec)[0]] = True
     return near & ~within(pixel, ra_deg, dec_deg)

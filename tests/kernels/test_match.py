@@ -22,7 +22,7 @@ def sorted_sky(ra, dec):
 
 def found_and_true(left, right, radius, n_neighbors):
     found = match(Positions.of(*left), Positions.of(*right), radius, n_neighbors)
-    return found, pairs_within(left[1:], right[1:], radius, n_neighbors)
+    return found, pairs_within(*left[1:], *right[1:], radius, n_neighbors)
 
 
 def assert_same(left, right, radius, n_neighbors):

@@ -19,7 +19,7 @@ def test_a_cone_holds_what_is_near_and_its_ranges_hold_the_cone(centre, radius):
     ra, dec = np.concatenate([ra, near[0]]), np.concatenate([dec, near[1]])
     cone = Cone(*centre, radius_arcsec=radius)
     expected = np.zeros(ra.size, dtype=bool)
-    expected[pairs_within((ra, dec), (np.array([centre[0]]), np.array([centre[1]])), radius)[0]] = True
+    expected[pairs_within(ra, dec, [centre[0]], [centre[1]], radius)[0]] = True
     inside = cone.contains(ra, dec)
     assert np.array_equal(inside, expected)
     assert inside.sum() > 100
