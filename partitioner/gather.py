@@ -5,7 +5,7 @@ Margin rows leave in the same pass. Putting the margins together is the next sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,6 @@ class Gathering:
 
     planned: Plan
     product: Product
-    bands: Mapping[str, Sequence[str]]
-    """Dictionary of the bands of each nested table."""
 
     @property
     def root(self) -> Path:
@@ -48,7 +46,7 @@ class Gathering:
 
     def nested(self) -> list[tuple[str, pa.Field]]:
         """Return (child table, field) of each nested column."""
-        return [(c, nested_field(self.planned, c, column, self.bands[c])) for c, column in self.product.nest]
+        return [(c, nested_field(self.planned, c, column)) for c, column in self.product.nest]
 
     @property
     def schema(self) -> pa.Schema:
@@ -126,7 +124,7 @@ def _with_curves(work: Gathering, child: str, field: pa.Field, rows: pa.Table, b
     planned = work.planned
     ids = integers(rows.column(planned.roles(work.product.table).id))
     children = _collect(planned, "route", child, bucket, planned.inputs[child].schema)
-    curves = nest_children(planned, child, field, work.bands[child], ids, children)
+    curves = nest_children(planned, child, field, ids, children)
     return rows.append_column(field, curves), _tally_of_curves(curves, ids, planned.roles(child).id)
 
 

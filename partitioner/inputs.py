@@ -130,7 +130,7 @@ def open_table(table: Table) -> TableInput:
         files.append(file)
         schemas.append(schema)
     schema = unify(schemas, [f.path for f in files])
-    roles = resolved(table, schema.names)
+    roles = resolved(table, schema.names, Roles.of(schemas[0]))
     for role, column in roles.items():
         if column not in schema.names:
             raise SchemaError(
@@ -144,15 +144,22 @@ def find_files(patterns: Sequence[str], table: str) -> list[Path]:
     """Return the files that paths, folders and glob patterns name, each once, sorted by name."""
     found: set[Path] = set()
     for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            hits = [p for p in path.rglob("*") if p.suffix in {".parquet", ".parq", ".pq"}]
-        else:
-            hits = [Path(p) for p in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns)
+        literal = Path(pattern)
+        named = [literal] if literal.exists() else [Path(p) for p in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+        hits = [file for path in named for file in (_files_in(path) if path.is_dir() else [path])]
         if not hits:
             raise InputError(f'the table "{table}" has no files: nothing matches {pattern}')
-        found.update(h.absolute() for h in hits if h.is_file())
+        found.update(h.absolute() for h in hits)
     return sorted(found)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the Parquet files in a folder; of a HATS catalog its partitions, and not the statistics beside them."""
+    if (folder / "collection.properties").exists():
+        raise InputError(f"{folder} is a collection of catalogs: name one of the catalogs in it")
+    is_catalog = any((folder / name).exists() for name in ("hats.properties", "properties"))
+    rows = folder / "dataset" if is_catalog else folder
+    return [p for p in rows.rglob("*") if p.suffix in {".parquet", ".parq", ".pq"} and p.is_file()]
 
 
 def _open(path: Path) -> tuple[InputFile, pa.Schema]:
@@ -203,9 +210,23 @@ def unify(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
 
 
 def _plain(column: pa.Field) -> pa.Field:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    metadata = {k: v for k, v in (column.metadata or {}).items() if not k.startswith(b"PARQUET:")}
-    return pa.field(column.name, kind, nullable=True, metadata=metadata or None)
+    metadata = {k: v for k, v in (column.metadata or {}).items() if k != b"role" and not k.startswith(b"PARQUET:")}
+    return pa.field(column.name, _without_dictionaries(column.type), nullable=True, metadata=metadata or None)
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the same values written out.
+
+    Files have dictionaries of their own, and Arrow cannot join different ones inside of lists.
+    """
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(_without_dictionaries(f.type)) for f in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        of = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return of(kind.value_field.with_type(_without_dictionaries(kind.value_type)))
+    return kind
 
 
 def _joint(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
@@ -229,9 +250,12 @@ def read_unit(unit: Unit, schema: pa.Schema, columns: Sequence[str] | None = Non
     wanted = schema.names if columns is None else [n for n in schema.names if n in set(columns)]
     try:
         with pq.ParquetFile(unit.path, page_checksum_verification=True) as file:
-            groups = list(range(unit.first_group, unit.stop_group))
-            table = file.read_row_groups(groups, columns=wanted, use_threads=False)
-            return table.select(wanted).cast(pa.schema([schema.field(n) for n in wanted], metadata=schema.metadata))
+            kept = pa.schema([schema.field(n) for n in wanted], metadata=schema.metadata)
+            groups = (
+                file.read_row_group(g, columns=wanted, use_threads=False).select(wanted).cast(kept)
+                for g in range(unit.first_group, unit.stop_group)
+            )
+            return pa.concat_tables([kept.empty_table(), *groups])
     except (OSError, pa.ArrowException, KeyError) as error:
         raise InputError(f"cannot read {unit.path}: {error}; mend or remove the file") from error
 

@@ -23,7 +23,7 @@ from lsdb_ts.store.write import Leaf, atomic
 from partitioner.account import Account, CatalogAccount, TableAccount, Tally
 from partitioner.gather import Bucket, Gathering, gather
 from partitioner.margin import assemble
-from partitioner.nest import build_index, dictionary_bands, index_bits, route
+from partitioner.nest import build_index, index_bits, route
 from partitioner.plan import Plan, begin, identity, plan
 from partitioner.product import Product
 from partitioner.shard import has_index, shard
@@ -69,8 +69,8 @@ def run(survey: Survey, out: str | Path, *, on_bad: str = "raise", show: bool | 
         shutil.rmtree(planned.work, ignore_errors=True)
         return finished
     job = _Job(planned, begin(planned), show)
-    bands = job.move()
-    works = [Gathering(planned, p, bands if p.nest else {}) for p in planned.products]
+    job.move()
+    works = [Gathering(planned, p) for p in planned.products]
     for work in works:
         job.build(work)
     return job.finish(works)
@@ -86,8 +86,8 @@ class _Job:
 
     def stage(
         self, name: str, function: Callable[..., Any], shared: Any, items: Sequence[Any], keys: Sequence[str]
-    ) -> list[Entry]:
-        """Do what is missing of one stage; return the journal's entries of all of it, in the sequence of the items."""
+    ) -> None:
+        """Do what is missing of one stage."""
         done = self.journal.done()
         key_of = dict(zip(items, keys, strict=True))
         todo = [item for item in items if key_of[item] not in done]
@@ -109,11 +109,9 @@ class _Job:
                 "Start the same command again to do just those",
                 failures,
             )
-        done = self.journal.done()
-        return [done[key] for key in keys]
 
-    def move(self) -> dict[str, list[str]]:
-        """Send all rows to their buckets; returns the bands of each nested table."""
+    def move(self) -> None:
+        """Send all rows to their buckets."""
         planned = self.planned
         for product in planned.products:
             units = planned.units(product.table)
@@ -121,11 +119,8 @@ class _Job:
         if has_index(planned, planned.primary):
             parts = range(1 << index_bits(planned))
             self.stage("index ids", build_index, planned, parts, [f"index/{p}" for p in parts])
-        bands = {}
         for child, _ in planned.primary.nest:
-            entries = self.stage(f"route {child}", route, planned, planned.units(child), self.keys("route", child))
-            bands[child] = dictionary_bands(entries)
-        return bands
+            self.stage(f"route {child}", route, planned, planned.units(child), self.keys("route", child))
 
     def build(self, work: Gathering) -> None:
         """Make the leaves of one catalog, and its margin."""

@@ -6,12 +6,11 @@ A child goes where its parent is, whatever its own position says, so that no lig
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lsdb_ts.errors import IdError, PlanError
 from lsdb_ts.kernels.nest import group_children
@@ -23,8 +22,6 @@ from partitioner.shard import save_array, set_aside, spill_path, write_spill
 
 INDEX_ROWS = 4_000_000
 """A part of the index is sorted in memory at once, and holds about so many ids."""
-_MOST_BANDS = 127
-"""More different values than this do not fit an int8 dictionary."""
 
 
 def index_bits(planned: Plan) -> int:
@@ -93,7 +90,7 @@ def route(planned: Plan, unit: Unit) -> dict[str, Any]:
     Returns
     -------
     dict
-        For the journal: rows read, tallies of all rows and of the orphans, and the bands that occur.
+        For the journal: rows read, tallies of all rows and of the orphans.
     """
     roles = planned.roles(unit.table)
     table = read_unit(unit, planned.inputs[unit.table].schema)
@@ -112,7 +109,6 @@ def route(planned: Plan, unit: Unit) -> dict[str, Any]:
         "rows": int(orphan.size),
         "all": Tally.of(keys).to_json(),
         "orphans": Tally.of(keys[orphan]).to_json(),
-        "bands": _bands(table, roles.band),
     }
 
 
@@ -122,43 +118,24 @@ def _ids(table: pa.Table, column: str | None) -> Indices | None:
     return integers(table.column(column))
 
 
-def _bands(table: pa.Table, column: str | None) -> list[str]:
-    if column is None or not _is_text(table.schema.field(column).type):
-        return []
-    found = [b for b in pc.unique(table.column(column)).to_pylist() if b is not None]
-    return sorted(found)[: _MOST_BANDS + 1]
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def nested_field(planned: Plan, child: str, column: str, bands: Sequence[str]) -> pa.Field:
+def nested_field(planned: Plan, child: str, column: str) -> pa.Field:
     """Return the field of a nested column: a struct of lists, one for each column of the child but the parent's id.
 
-    Units and roles stay with the parts; a text band becomes a dictionary.
+    Units and roles stay with the parts. Text stays text: Arrow cannot read dictionaries inside lists from more than one
+    row group, and Parquet stores repeated values once in any case.
     """
     roles = planned.roles(child)
     parts = []
     for part in planned.inputs[child].schema:
         if part.name == roles.parent_id:
             continue
-        kind = pa.dictionary(pa.int8(), pa.string()) if bands and part.name == roles.band else part.type
-        parts.append(pa.field(part.name, pa.list_(kind), metadata=part.metadata))
+        parts.append(pa.field(part.name, pa.list_(part.type), metadata=part.metadata))
     if not parts:
         raise PlanError(f'the table "{child}" has no column beside "{roles.parent_id}": there is nothing to nest')
     return pa.field(column, pa.struct(parts))
 
 
-def dictionary_bands(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Join the bands of all units into one dictionary; empty where there are too many for one."""
-    bands = sorted({band for entry in found for band in entry["bands"]})
-    return bands if len(bands) <= _MOST_BANDS else []
-
-
-def nest_children(
-    planned: Plan, child: str, field: pa.Field, bands: Sequence[str], parents: Indices, rows: pa.Table
-) -> pa.StructArray:
+def nest_children(planned: Plan, child: str, field: pa.Field, parents: Indices, rows: pa.Table) -> pa.StructArray:
     """Build the nested column of some parents.
 
     Parameters
@@ -168,8 +145,6 @@ def nest_children(
         Name of the child table.
     field : pyarrow.Field
         From :func:`nested_field`.
-    bands : sequence of str
-        Dictionary of the band column; empty to keep it as it is.
     parents : numpy.ndarray of int64, shape (n,)
         Ids of the parents.
     rows : pyarrow.Table
@@ -195,8 +170,5 @@ def nest_children(
     arrays = []
     for part in field.type:
         values = ordered.column(part.name).combine_chunks()
-        if pa.types.is_dictionary(part.type.value_type):
-            codes = pc.index_in(values, pa.array(bands, values.type)).cast(pa.int8())
-            values = pa.DictionaryArray.from_arrays(codes, pa.array(bands, pa.string()))
         arrays.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=part.type))
     return pa.StructArray.from_arrays(arrays, fields=list(field.type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,7 @@ from lsdb_ts.schema import PROFILES, Roles
 
 MAX_ROWS = 1_000_000
 MARGIN_ARCSEC = 5.0
+UNTAGGED = Roles()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _table(name: str, section: Any, known_roles: Roles, file: Path) -> Table:
     _known(roles, Roles.names(), f"{where} roles")
     return Table(
         name=name,
-        files=tuple(str(file.parent / f) for f in listed),
+        files=tuple(f if Path(f).is_absolute() else f"{glob.escape(str(file.parent))}/{f}" for f in listed),
         roles=Roles(**{role: _text(column, f"{where} roles.{role}") for role, column in roles.items()}),
         known_roles=known_roles,
         max_rows=_number(section.get("max_rows", MAX_ROWS), int, 1, f"{where} max_rows"),
@@ -218,14 +220,16 @@ def _number(value: Any, kind: Any, least: float, where: str) -> Any:
     return value
 
 
-def resolved(table: Table, columns: Sequence[str]) -> Roles:
-    """Return the roles of a table's columns: those given, then those of the profile, then those the names suggest.
+def resolved(table: Table, columns: Sequence[str], tagged: Roles = UNTAGGED) -> Roles:
+    """Return the roles of a table's columns: given, else of the profile, else written in the files, else by name.
 
     Parameters
     ----------
     table : Table
     columns : sequence of str
         The columns the table really has. Roles of the profile whose column is missing are dropped; given ones are kept.
+    tagged : Roles, optional
+        Roles that the files themselves tell.
     """
     given, known, guessed = table.roles, table.known_roles, Roles.guess(columns)
     taken = {column for _, column in given.items()}
@@ -234,7 +238,7 @@ def resolved(table: Table, columns: Sequence[str]) -> Roles:
         if (column := getattr(given, role)) is not None:
             found[role] = column
             continue
-        for source in (known, guessed):
+        for source in (known, tagged, guessed):
             column = getattr(source, role)
             if column in columns and column not in taken:
                 found[role] = column

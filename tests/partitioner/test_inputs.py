@@ -113,3 +113,43 @@ def test_a_folder_stands_for_the_parquet_files_in_it(tmp_path):
     found = open_table(Table("stars", (str(tmp_path),), Roles(ra="ra", dec="dec")))
 
     assert [f.rows for f in found.files] == [3, 4]
+
+
+def test_brackets_in_the_path_of_a_survey_file_are_no_pattern(make_raw, tmp_path):
+    raw = make_raw(tmp_path / "night[1]", n=60)
+
+    assert open_table(raw.survey.table("object")).rows == 60
+
+
+def test_a_hats_catalog_stands_for_its_partitions(raw, finished):
+    rows = open_table(Table("object", (str(finished / "sim"),), Roles(), Roles(ra="coord_ra", dec="coord_dec"))).rows
+
+    assert rows == raw.objects.num_rows
+    with pytest.raises(InputError, match="is a collection of catalogs: name one"):
+        open_table(Table("object", (str(finished),)))
+
+
+def test_roles_that_files_tell_are_kept_unless_others_are_given(finished):
+    table = Table("object", (str(finished / "sim"),), Roles(id="other"), Roles())
+    files = Table("object", (str(finished / "sim"),))
+
+    assert open_table(files).roles == Roles(id="objectId", ra="coord_ra", dec="coord_dec")
+    with pytest.raises(SchemaError, match='has no column "other"'):
+        open_table(table)
+
+
+def nested_bands(*curves: list[str]) -> pa.Table:
+    """Return a table with light curves whose bands are dictionaries."""
+    offsets = pa.array(np.cumsum([0, *map(len, curves)]), pa.int32())
+    bands = pa.array([b for curve in curves for b in curve]).dictionary_encode()
+    column = pa.StructArray.from_arrays([pa.ListArray.from_arrays(offsets, bands)], ["band"])
+    return sky(len(curves), lc=column)
+
+
+def test_dictionaries_inside_light_curves_are_written_out_whatever_each_row_group_has(tmp_path):
+    curves = [["g", "r"], [], ["z"] * 3, ["u"]] * 5
+
+    found = open_table(table_of(tmp_path, nested_bands(*curves), nested_bands(["y"], ["g", "u"])))
+
+    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units]).combine_chunks()
+    assert [lc["band"] for lc in rows.column("lc").to_pylist()] == [*curves, ["y"], ["g", "u"]]
