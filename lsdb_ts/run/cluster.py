@@ -42,7 +42,7 @@ def cluster(kind: str = "local", **options: Any) -> Any:
     if kind == "local":
         from distributed import LocalCluster
 
-        return LocalCluster(**{"threads_per_worker": 1, "dashboard_address": None, **options})
+        return LocalCluster(**{"threads_per_worker": 1, "dashboard_address": ":0", **options})
     if kind not in _BATCH:
         raise PlanError(f'there is no cluster "{kind}"; {did_you_mean(kind, ["local", *_BATCH])}')
     try:

@@ -209,6 +209,7 @@ def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) 
 
 
 def output_schema(node: Node, demand: Demand) -> pa.Schema:
+    """Return the schema of what a demand gives: the place first, units and roles in the fields' metadata."""
     place = [pa.field(HEALPIX, pa.int64())] if HEALPIX in demand.columns else []
     return pa.schema([*place, *project(node.schema, demand.columns)])
 
