@@ -45,14 +45,14 @@ def main() -> int:
     """Run the demo; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", default="demo", type=Path, help="where to leave everything (demo)")
-    parser.add_argument("--small", action="store_true", help="a tenth of the objects, for a trial run")
+    parser.add_argument("--small", action="store_true", help="a twentieth of the objects, for a trial run")
     parser.add_argument("--workers", type=int, default=2, help="worker processes of the Dask cluster (2)")
     options = parser.parse_args()
     if not fresh(options.folder):
         return 2
     start = time.perf_counter()
     with cluster(options.workers):
-        run(options.folder, n_objects=2_000 if options.small else 20_000)
+        run(options.folder, n_objects=1_000 if options.small else 20_000)
     console.print(
         f"\n[bold]Done in {time.perf_counter() - start:.0f} s.[/] Pictures and catalogs are in {options.folder}/"
     )
