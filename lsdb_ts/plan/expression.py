@@ -11,7 +11,7 @@ import ast
 import functools
 import io
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,24 @@ _COMPARE = {
     ast.NotEq: pc.not_equal,
 }
 _MIRROR = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq}
-_ARITHMETIC = {ast.Add: pc.add, ast.Sub: pc.subtract, ast.Mult: pc.multiply, ast.Div: pc.divide, ast.Pow: pc.power}
+
+
+def _divide(left: Any, right: Any) -> Any:
+    """Divide as Python does: Arrow drops the fraction where both sides are integers."""
+    return pc.divide(pc.multiply(left, 1.0), right)
+
+
+def _missing(values: Any) -> Any:
+    return pc.is_null(values, nan_is_null=True)
+
+
+def _present(values: Any) -> Any:
+    return pc.invert(_missing(values))
+
+
+_ARITHMETIC = {ast.Add: pc.add, ast.Sub: pc.subtract, ast.Mult: pc.multiply, ast.Div: _divide, ast.Pow: pc.power}
 _FUNCTIONS = {"abs": pc.abs, "sqrt": pc.sqrt, "log10": pc.log10}
-_TESTS = {"isna": True, "isnull": True, "notna": False, "notnull": False}
+_TESTS = {"isna": _missing, "isnull": _missing, "notna": _present, "notnull": _present}
 _WORDS = {"&": "and", "|": "or", "~": "not"}
 
 
@@ -108,9 +123,21 @@ class Predicate:
 
     def _walk_once(self) -> None:
         """Find what the language does not have, before any row is read."""
+        variables = dict(self.variables)
         for node in ast.walk(_parse(self.text)[0]):
             if not isinstance(node, _KNOWN):
                 raise PlanError(f'"{self.text}": {type(node).__name__} is not part of the query language')
+            if isinstance(node, ast.Call):
+                _called(node)
+            if isinstance(node, ast.Compare):
+                for operator, right in zip(node.ops, node.comparators, strict=True):
+                    listed = isinstance(_constant(right, variables), list | tuple)
+                    if isinstance(operator, ast.In | ast.NotIn) and not listed:
+                        raise PlanError(f'"{self.text}": "in" needs a list of values, as in "band in [\'g\', \'r\']"')
+        try:
+            _ = self.bounds
+        except TypeError as error:
+            raise PlanError(f'"{self.text}" names values that cannot be compared with each other: {error}') from error
 
 
 _KNOWN = (
@@ -152,6 +179,8 @@ def _parse(text: str) -> tuple[ast.expr, Mapping[str, str]]:
         for token in tokens:
             if token.type == tokenize.OP and token.string in _WORDS:
                 words.append(f" {_WORDS[token.string]} ")
+            elif token.type == tokenize.ERRORTOKEN:
+                raise SyntaxError(f"{token.string} has no meaning here")
             elif token.string == "@":
                 words.append(f" {_VARIABLE}")
             elif token.type in (tokenize.OP, tokenize.STRING, tokenize.NUMBER):
@@ -206,7 +235,8 @@ def _evaluate(node: ast.expr, value: Any) -> Any:
         case ast.UnaryOp(op=ast.Not()):
             return pc.invert(_evaluate(node.operand, value))
         case ast.UnaryOp(op=ast.USub()):
-            return pc.negate(_evaluate(node.operand, value))
+            operand = _evaluate(node.operand, value)
+            return -operand if isinstance(operand, int | float) else pc.negate(operand)
         case ast.UnaryOp(op=ast.UAdd()):
             return _evaluate(node.operand, value)
         case ast.BinOp():
@@ -214,7 +244,8 @@ def _evaluate(node: ast.expr, value: Any) -> Any:
         case ast.Compare():
             return _chain(node, value)
         case ast.Call():
-            return _call(node, value)
+            function, argument = _called(node)
+            return function(_evaluate(argument, value))
     raise PlanError(f'"{ast.unparse(node)}" is not part of the query language')
 
 
@@ -223,11 +254,7 @@ def _chain(node: ast.Compare, value: Any) -> Any:
     tests = []
     for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
         if isinstance(operator, ast.In | ast.NotIn):
-            members = pa.array(list(right))
-            # Arrow compares only equal types.
-            members = members.cast(left.type.value_type if pa.types.is_dictionary(left.type) else left.type)
-            plain = left.cast(left.type.value_type) if pa.types.is_dictionary(left.type) else left
-            found = pc.is_in(plain, value_set=members)
+            found = _among(_undictionary(left), pa.array(list(right)))
             tests.append(pc.invert(found) if isinstance(operator, ast.NotIn) else found)
         else:
             tests.append(_COMPARE[type(operator)](_undictionary(left), _undictionary(right)))
@@ -239,12 +266,19 @@ def _undictionary(side: Any) -> Any:
     return side.cast(kind.value_type) if kind is not None and pa.types.is_dictionary(kind) else side
 
 
-def _call(node: ast.Call, value: Any) -> Any:
+def _among(values: Any, members: pa.Array) -> Any:
+    """Tell which values are members; Arrow compares only equal types."""
+    if pa.types.is_integer(values.type) and pa.types.is_floating(members.type):
+        return pc.is_in(values.cast(members.type), value_set=members)
+    return pc.is_in(values, value_set=members.cast(values.type))
+
+
+def _called(node: ast.Call) -> tuple[Callable[[Any], Any], ast.expr]:
+    """Return the function a call means, and what it is called with."""
     if isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and len(node.args) == 1:
-        return _FUNCTIONS[node.func.id](_evaluate(node.args[0], value))
+        return _FUNCTIONS[node.func.id], node.args[0]
     if isinstance(node.func, ast.Attribute) and node.func.attr in _TESTS and not node.args:
-        missing = pc.is_null(_evaluate(node.func.value, value), nan_is_null=True)
-        return missing if _TESTS[node.func.attr] else pc.invert(missing)
+        return _TESTS[node.func.attr], node.func.value
     raise PlanError(
         f'"{ast.unparse(node)}" is not part of the query language; there are {", ".join(_FUNCTIONS)}, .isna() and '
         f".notna()"
@@ -266,7 +300,7 @@ def _limits(node: ast.expr, variables: Mapping[str, Any]) -> Iterator[tuple[str,
             name, constant, kind = _dotted(right), _constant(left, variables), _MIRROR.get(kind, kind)
         if name is None or name in variables or constant is None:
             continue
-        if kind is ast.In and constant:
+        if kind is ast.In and constant and None not in constant:
             yield name, min(constant), max(constant)
         elif kind is ast.Eq:
             yield name, constant, constant
@@ -286,5 +320,7 @@ def _constant(node: ast.expr, variables: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Turn numpy scalars and arrays into plain Python, which is comparable and has a JSON form."""
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    """Turn numpy and pandas values and sets into plain Python, which is comparable and has a JSON form."""
+    if isinstance(value, set | frozenset | range):
+        return sorted(value)
+    return value.tolist() if hasattr(value, "tolist") else value
