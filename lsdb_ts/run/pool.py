@@ -131,8 +131,8 @@ def _on_cluster(
 
     todo = iter(items)
     by_key: dict[str, tuple[Item, int]] = {}
-    # One copy per worker, by reference: each task then carries its item only. In a list, because scatter takes a mapping
-    # for many values, under the keys of the mapping, which another run may have used for others.
+    # One copy per worker, by reference: each task then carries its item only. In a list, because scatter takes a
+    # mapping for many values, under the keys of the mapping, which another run may have used for others.
     (plan,) = client.scatter([shared], broadcast=True, hash=False)
     window = _WINDOW_PER_CORE * cores()
 
