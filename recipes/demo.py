@@ -5,8 +5,9 @@ Question: how much of it do we understand?
 Data: simulated here: 20,000 objects with 1 M sources and 2 M forced sources over five years (7 classes; sky across RA 0
 and around a pole), and a Gaia-like catalog of the same sky, eleven years earlier, with proper motions.
 
-Expected: every row is accounted for; 99.9 % of the true pairs are found when the proper motions are applied; the period
-of more than 9 in 10 periodic variables is found to within 1 %; more than 9 in 10 unseen objects are classified rightly.
+Expected: every row accounted for; every true pair found once the proper motions are applied; the period found to within
+1 % for 99 % of the RR Lyrae, 97 % of the Cepheids and 38 % of the eclipsing binaries (half of it for 57 % more); 98 %
+of the objects that were not trained on classified rightly.
 
     python recipes/demo.py [FOLDER] [--small] [--workers N]
 
@@ -120,11 +121,14 @@ def crossmatch(objects: lt.Catalog, reference: pa.Table) -> None:
 
 
 def recovered_periods(features: lt.Catalog, truth: pd.DataFrame) -> pd.Series:
-    """Compare the periods found with the true ones; return an RR Lyrae to draw."""
-    table = features[["objectId", "coord_ra", "coord_dec", "features_multiband.period"]].to_arrow(progress=False)
+    """Compare the periods found with the true ones; return the most evident RR Lyrae, to draw it."""
+    numbers = {"period": "found", "period_evidence": "evidence"}
+    parts = [f"features_multiband.{name}" for name in numbers]
+    table = features[["objectId", "coord_ra", "coord_dec", *parts]].to_arrow(progress=False)
     multiband = table["features_multiband"].combine_chunks()
     frame = table.select(["objectId", "coord_ra", "coord_dec"]).to_pandas()
-    frame["found"] = np.asarray(multiband.field("period").to_numpy(zero_copy_only=False), dtype=float)
+    for name, column in numbers.items():
+        frame[column] = np.asarray(multiband.field(name).to_numpy(zero_copy_only=False), dtype=float)
     frame = frame.join(truth, on="objectId")
     searched = frame["found"].notna()
     say(f"{searched.sum():,} objects vary and were searched for periods")
@@ -135,7 +139,7 @@ def recovered_periods(features: lt.Catalog, truth: pd.DataFrame) -> pd.Series:
         also = f", half of it for {half.sum():,} more" if kind == "eclipsing_binary" else ""
         say(f"{kind}: period found to within 1 % for {right.sum():,} of {len(mine):,} ({right.mean():.1%}){also}")
     found = frame[(frame["class"] == "rr_lyrae") & ((frame["found"] / frame["period"] - 1).abs() < 1e-3)]
-    return found.iloc[0]
+    return found.loc[found["evidence"].idxmax()]
 
 
 def train_on_half(features: lt.Catalog, truth: pd.DataFrame) -> lt.ModelBundle:
@@ -169,7 +173,7 @@ def classify(features: lt.Catalog, bundle: lt.ModelBundle, truth: pd.DataFrame, 
 
 def draw(objects: lt.Catalog, star: pd.Series, confusion: pd.DataFrame, folder: Path) -> None:
     """Leave three pictures."""
-    here = objects.cone_search(star["coord_ra"], star["coord_dec"], 1.0).compute(progress=False)
+    here = objects.cone_search(star["coord_ra"], star["coord_dec"], radius_arcsec=1.0).compute(progress=False)
     curve = here.loc[(here["objectId"] == star["objectId"]).to_numpy(), "lc"].iloc[0]
     pictures = {
         "sky_density": lt.plot_sky(objects, heading="Simulated survey: density and partitions"),
