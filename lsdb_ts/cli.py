@@ -136,7 +136,6 @@ def repartition(
     """
     import partitioner
     from lsdb_ts.views.terminal import account_report, plan_report
-    from partitioner.plan import begin
 
     single = {"ra": ra, "dec": dec, "name": name, "max_rows": max_rows, "margin_arcsec": margin_arcsec}
     survey = _survey(inputs, out, {key: value for key, value in single.items() if value not in ("", None)})
@@ -147,10 +146,7 @@ def repartition(
             _print_json(planned.to_json()) if as_json else _print(plan_report(planned.to_json(), dry_run=dry_run))
         if dry_run:
             return DONE
-        if account is None:
-            # Begun here, the run takes up this plan and does not count again.
-            begin(planned)
-        account = partitioner.run(survey, out, on_bad=on_bad.value)
+        account = partitioner.carry_out(planned)
     _print_json(account.to_json()) if as_json else _print(account_report(account))
     return DONE
 

@@ -193,3 +193,26 @@ def project(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
         if parts:
             kept.append(column.with_type(pa.struct(parts)))
     return pa.schema(kept, metadata=schema.metadata)
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type with every dictionary in it, at any depth, replaced by the type of its values.
+
+    >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
+    ListType(list<element: string>)
+    """
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(plain(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(plain(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(plain(f.type)) for f in kind])
+    return kind
+
+
+def plain_nested(schema: pa.Schema) -> pa.Schema:
+    """Return a schema without dictionaries inside nested columns, which Arrow cannot read from several row groups."""
+    fields = [f if pa.types.is_dictionary(f.type) else f.with_type(plain(f.type)) for f in schema]
+    return pa.schema(fields, metadata=schema.metadata)

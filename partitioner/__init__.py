@@ -5,7 +5,7 @@ Opening and querying what it makes is the work of ``lsdb_ts``.
 
 from partitioner.account import Account, CatalogAccount, TableAccount
 from partitioner.faults import Fault
-from partitioner.job import run
+from partitioner.job import carry_out, run
 from partitioner.plan import Plan, plan
 from partitioner.survey import Survey, Table
 from partitioner.verify import Report, verify
@@ -19,6 +19,7 @@ __all__ = [
     "Survey",
     "Table",
     "TableAccount",
+    "carry_out",
     "plan",
     "run",
     "verify",

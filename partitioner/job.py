@@ -63,7 +63,11 @@ def run(survey: Survey, out: str | Path, *, on_bad: str = "raise", show: bool | 
     RunError
         Some pieces of work failed; the others are done and are not repeated by the next start.
     """
-    planned = plan(survey, out, on_bad=on_bad, show=show)
+    return carry_out(plan(survey, out, on_bad=on_bad, show=show), show=show)
+
+
+def carry_out(planned: Plan, *, show: bool | None = None) -> Account:
+    """Do what is planned, or what is missing of it; see :func:`run`."""
     finished = Account.read(planned.out)
     if finished is not None:
         shutil.rmtree(planned.work, ignore_errors=True)

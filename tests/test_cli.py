@@ -116,7 +116,7 @@ def test_a_run_that_partly_failed_is_incomplete_and_names_the_pieces(survey, tmp
     def half(*args, **kwargs):
         raise RunError("1 of 9 pieces failed", [Failure("Pixel(1, 7)", "OSError: disk on fire", "Traceback, long")])
 
-    monkeypatch.setattr(partitioner, "run", half)
+    monkeypatch.setattr(partitioner, "carry_out", half)
     text = run("repartition", survey.toml, "--out", tmp_path / "x", "--json", code=cli.INCOMPLETE)
     assert "Pixel(1, 7): OSError: disk on fire" in text
     assert "Traceback" not in text

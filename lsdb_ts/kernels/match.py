@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 _RIGHT_ROWS_PER_CELL = 4.0
 _VECTOR_ROUNDING = 1e-15
-"""What rounding may add to the distance of two unit vectors (2e-10 arcsec): as much beyond the radius is still within."""
+"""What rounding may add to the distance of two unit vectors (2e-10 arcsec): so much beyond the radius is still in."""
 
 
 @dataclass(frozen=True, eq=False)

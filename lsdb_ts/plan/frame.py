@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.schema import HEALPIX, is_nested
+from lsdb_ts.schema import HEALPIX, is_nested, plain
 
 if TYPE_CHECKING:
     import nested_pandas
@@ -30,10 +30,9 @@ def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
             continue
         values = table.column(column.name)
         if is_nested(column):
-            plain = values.cast(_without_dictionaries(column.type))
-            columns[column.name] = pandas.Series(NestedExtensionArray(plain))
+            columns[column.name] = pandas.Series(NestedExtensionArray(values.cast(plain(column.type))))
         else:
-            kind = _without_dictionaries(column.type)
+            kind = plain(column.type)
             columns[column.name] = pandas.Series(pandas.arrays.ArrowExtensionArray(values.cast(kind)))
     index = None
     if HEALPIX in table.column_names:
@@ -62,18 +61,6 @@ def from_frame(frame: pandas.DataFrame) -> pa.Table:
             array = pa.Array.from_pandas(series)
             arrays[str(name)] = array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
     return pa.table(arrays)
-
-
-def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
-        return kind.value_type
-    if pa.types.is_list(kind):
-        return pa.list_(_without_dictionaries(kind.value_type))
-    if pa.types.is_large_list(kind):
-        return pa.large_list(_without_dictionaries(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(f.name, _without_dictionaries(f.type)) for f in kind])
-    return kind
 
 
 class FrameFunction:

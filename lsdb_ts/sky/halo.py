@@ -23,10 +23,6 @@ from lsdb_ts.sky.ranges import Ranges
 
 _FINEST_BORDER = 7
 """A border is drawn with cells at most this many orders finer than its pixel: 4 x 2^7 cells, 1/128 of its side wide."""
-"""A border is drawn with cells at most this many orders finer than its pixel.
-
-4 x 2^9 cells, 1/512 of the pixel's side wide.
-"""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -86,8 +82,7 @@ def halo_members(index: Indices, home: Pixel, targets: Layout, radius_arcsec: fl
     rows, places : numpy.ndarray of int64, shape (m,)
         Row ``rows[i]`` lies in the halo of ``targets[places[i]]``; sorted by place, then row; no repeats.
     """
-    finest = int(targets.orders.max()) if len(targets) else home.order
-    order = min(finest_order_thicker_than(radius_arcsec), max(finest, home.order) + _FINEST_BORDER, MAX_ORDER)
+    order = finest_order_thicker_than(radius_arcsec)
     cells = cell_of(index, order)
     near_edge = np.flatnonzero(_touches_edge(cells, home, order)) if order > home.order else np.arange(index.size)
     unique, place = np.unique(cells[near_edge], return_inverse=True)

@@ -19,7 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import CatalogError
-from lsdb_ts.schema import HEALPIX
+from lsdb_ts.schema import HEALPIX, plain_nested
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Pixel
 from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, leaf_path
@@ -154,11 +154,11 @@ def _schema_of(folder: Path) -> pa.Schema:
             schema = pq.read_schema(folder / "dataset" / name)
             # pandas' own notes on indexes would make readers put columns into the index.
             metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
-            return schema.with_metadata(metadata or None)
+            return plain_nested(schema.with_metadata(metadata or None))
     first = next((folder / "dataset").glob("Norder=*/Dir=*/**/*.parquet"), None)
     if first is None:
         raise CatalogError(f"{folder} has no dataset/_common_metadata and no partition file to read the columns from")
-    return pq.read_schema(first).remove_metadata()
+    return plain_nested(pq.read_schema(first).remove_metadata())
 
 
 def _layout_of(folder: Path, properties: Mapping[str, str]) -> Layout:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import CatalogError
-from lsdb_ts.schema import HEALPIX
+from lsdb_ts.schema import HEALPIX, plain_nested
 from lsdb_ts.sky.ranges import Ranges
 
 Bounds = Mapping[str, tuple[Any, Any]]
@@ -100,7 +100,7 @@ def read_rows(
             reads.append(Read(path, tuple(columns), tuple(groups), size))
     try:
         with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
-            table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
+            table = _read_groups(file, groups, list(columns))
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
     present = dict.fromkeys(c if c in table.column_names else c.partition(".")[0] for c in columns)
@@ -110,6 +110,17 @@ def read_rows(
             f'{path} has no column "{missing[0]}", which other files of the catalog have: write this file again'
         )
     return table.select(list(present))
+
+
+def _read_groups(file: pq.ParquetFile, groups: list[int], columns: list[str]) -> pa.Table:
+    stored = file.schema_arrow
+    if stored.equals(plain_nested(stored)):
+        return file.read_row_groups(groups, columns=columns, use_threads=False)
+    # Arrow cannot join dictionaries inside lists from several row groups: take them one by one, and write the text out.
+    tables = [file.read_row_group(g, columns=columns, use_threads=False) for g in groups]
+    if not tables:
+        tables = [file.read_row_groups([], columns=columns)]
+    return pa.concat_tables([table.cast(plain_nested(table.schema)) for table in tables])
 
 
 def estimate(path: Path, columns: Sequence[str], within: Ranges | None = None) -> tuple[int, int]:
