@@ -129,7 +129,7 @@ def test_an_interrupted_run_is_incomplete_and_the_same_command_finishes_it(surve
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(partitioner, "run", interrupted)
+        patched.setattr(partitioner, "carry_out", interrupted)
         text = run("repartition", survey.toml, "--out", tmp_path / "x", "--json", code=cli.INCOMPLETE)
         assert "start the same command again" in text
     run("repartition", survey.toml, "--out", tmp_path / "x")
