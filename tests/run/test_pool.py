@@ -109,7 +109,7 @@ def test_items_are_taken_as_there_is_room_for_them(engine):
     taken = []
 
     def items():
-        for i in range(200):
+        for i in range(100):
             taken.append(i)
             yield i
 
@@ -119,7 +119,7 @@ def test_items_are_taken_as_there_is_room_for_them(engine):
         done += 1
         # What was taken is done, or in flight, or landed and waiting to be handed on.
         assert len(taken) <= done + room
-    assert done == 200
+    assert done == 100
 
 
 def test_items_that_cannot_be_listed_fail_loudly(engine):

@@ -108,3 +108,19 @@ def test_a_file_written_anew_is_read_anew(table, tmp_path):
     assert read_rows(path, ["id"]).num_rows == table.num_rows
     write_leaf(table.slice(0, 7), tmp_path, HOME)
     assert read_rows(path, ["id"]).num_rows == 7
+
+
+def test_bands_inside_light_curves_are_read_across_row_groups(tmp_path, monkeypatch):
+    """Arrow cannot join dictionaries inside lists by itself, and bands are stored as such."""
+    monkeypatch.setattr(write, "ROW_GROUP_ROWS", 2)
+    bands = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1, 0, 2, 2], pa.int8()), ["g", "r", "i"])
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3, 5, 7], pa.int32()), bands)
+    curves = pa.StructArray.from_arrays([lists], names=["band"])
+    place = np.array([c.start for c in HOME.children(2)][:5])
+    write_leaf(pa.table({HEALPIX: place, "lc": curves}), tmp_path, HOME)
+    path = leaf_path(tmp_path, HOME)
+    assert footer(path).num_row_groups > 1
+    for columns in (["lc"], ["lc.band"], [HEALPIX, "lc.band"]):
+        found = read_rows(path, columns).column("lc").to_pylist()
+        assert [row["band"] for row in found] == [["g", "r"], [], ["i"], ["r", "g"], ["i", "i"]]
+    assert read_rows(path, ["lc"], bounds={HEALPIX: (None, -1)}).num_rows == 0
