@@ -65,7 +65,7 @@ def simulate_reference(folder: str | Path, *, seed: int = 2016) -> pa.Table:
             "dec_error": error_mas.astype(np.float32),
             "pmra": stars["pmra"] + rng.normal(size=ra.size) * error_mas,
             "pmdec": stars["pmdec"] + rng.normal(size=ra.size) * error_mas,
-            "phot_g_mean_mag": stars["mag"].astype(np.float32),
+            "phot_g_mean_mag": (stars["mag"] + rng.normal(0.1, 0.05, ra.size)).astype(np.float32),
             "true_object_id": pa.array(known, mask=np.arange(ra.size) >= n_shared),
         }
     )

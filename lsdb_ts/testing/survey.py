@@ -110,7 +110,7 @@ def simulate_survey(
     for name, table in tables.items():
         _write(table, folder / name, files_per_table)
     pq.write_table(_truth_table(objects), folder / "truth.parquet")
-    (folder / "survey.toml").write_text(_TOML)
+    (folder / "survey.toml").write_text(_TOML.replace("MAX_ROWS", str(max(100, n_objects // 20))))
     n_orphans = sum(p.n_orphans for p in parts)
     return SimulatedSurvey(folder, *(tables[name].num_rows for name in TABLES), n_orphans)
 
@@ -253,7 +253,7 @@ profile = "rubin"
 
 [tables.object]
 files = "object/*.parquet"
-max_rows = 1000
+max_rows = MAX_ROWS
 margin_arcsec = 10.0
 nest = { forced_source = "lc", source = "detections" }
 
