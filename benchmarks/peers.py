@@ -220,8 +220,8 @@ the second displaced by 0.2 arcsec.
 * Medians of {repeats} repeats in warm processes, the sides taking turns; "first run" includes imports and compilation.
 * "MB read" is what was asked of the operating system; "peak MB" is the resident memory of the process and its
   workers, libraries included; "tasks" are pieces of work given to a scheduler or pool.
-* Load average of the machine (five minutes) at the end: {os.getloadavg()[1]:.1f}; above the number of cores, others were
-  at work on it too, which the taking of turns evens out but does not remove.
+* Load average of the machine (five minutes) at the end: {os.getloadavg()[1]:.1f}; above the number of cores, others
+  were at work on it too, which the taking of turns evens out but does not remove.
 * The catalogs matched are those that hats-import wrote, margins included. All sides gave the same rows.
 * hats-import runs on a Dask cluster of two worker processes, as its documentation proposes; lsdb_ts and LSDB run on
   threads, without a client.
