@@ -9,6 +9,7 @@ from lsdb_ts.learn import Taxonomy, train
 from lsdb_ts.learn.calibration import Calibration, expected_calibration_error, log_loss
 
 CLASSES = np.array(["agn", "cepheid", "rr_lyrae"])
+N = 1500
 
 
 def feature_table(n, seed=0, overlap=1.5):
@@ -26,11 +27,11 @@ def feature_table(n, seed=0, overlap=1.5):
 
 @pytest.fixture(scope="module")
 def trained():
-    return train(*feature_table(3000), seed=1)
+    return train(*feature_table(N), seed=1)
 
 
 def test_equal_seeds_give_equal_models(trained):
-    table, labels = feature_table(3000)
+    table, labels = feature_table(N)
     again, other = train(table, labels, seed=1), train(table, labels, seed=2)
     assert again.fingerprint == trained.fingerprint
     assert again.predict(table).equals(trained.predict(table))
@@ -38,10 +39,10 @@ def test_equal_seeds_give_equal_models(trained):
 
 
 def test_metrics_and_confusion_come_from_a_fifth_kept_apart(trained):
-    assert trained.confusion.sum() == trained.metrics["objects"] == pytest.approx(600, abs=3)
+    assert trained.confusion.sum() == trained.metrics["objects"] == pytest.approx(N / 5, abs=3)
     assert np.trace(trained.confusion) / trained.confusion.sum() == pytest.approx(trained.metrics["accuracy"])
     rows = trained.card["rows"]
-    assert sum(rows.values()) + trained.card["rows_without_features"] == 3000
+    assert sum(rows.values()) + trained.card["rows_without_features"] == N
 
 
 def test_held_out_scores_agree_with_fresh_objects(trained):
@@ -54,7 +55,7 @@ def test_held_out_scores_agree_with_fresh_objects(trained):
 def test_calibration_makes_probabilities_honest(trained):
     metrics = trained.metrics
     assert metrics["log_loss"] < metrics["log_loss_uncalibrated"]
-    assert metrics["ece"] < 0.06
+    assert metrics["ece"] < metrics["ece_uncalibrated"] / 2
     table, labels = feature_table(20_000, seed=98)
     kept = trained.predict(table)
     codes = trained.taxonomy.codes(labels)
