@@ -102,7 +102,7 @@ class ModelBundle:
             The features differ; lists each difference.
         """
         matrix = self.features.matrix(table)
-        unknown = np.isnan(matrix).all(axis=1)
+        unknown = np.asarray(np.isnan(matrix).all(axis=1))
         probabilities = self._probabilities(matrix)
         best = probabilities.argmax(axis=1)
         names = pa.DictionaryArray.from_arrays(pa.array(best, pa.int32(), mask=unknown), list(self.labels))

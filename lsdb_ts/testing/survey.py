@@ -21,8 +21,6 @@ from lsdb_ts.testing import universe
 from lsdb_ts.testing.skies import perturbed
 from lsdb_ts.testing.universe import BANDS, CLASSES, EPOCH_MJD, Floats, Ints, Objects, Visits
 
-TABLES = ("object", "source", "forced_source")
-
 _DETECTED_SIGMA = 5.0
 _ORPHANS_PER_SOURCE = 1e-3
 _SERIAL_BITS = 24
@@ -111,8 +109,13 @@ def simulate_survey(
         _write(table, folder / name, files_per_table)
     pq.write_table(_truth_table(objects), folder / "truth.parquet")
     (folder / "survey.toml").write_text(_TOML.replace("MAX_ROWS", str(max(100, n_objects // 20))))
-    n_orphans = sum(p.n_orphans for p in parts)
-    return SimulatedSurvey(folder, *(tables[name].num_rows for name in TABLES), n_orphans)
+    return SimulatedSurvey(
+        folder=folder,
+        n_objects=tables["object"].num_rows,
+        n_sources=tables["source"].num_rows,
+        n_forced_sources=tables["forced_source"].num_rows,
+        n_orphans=sum(p.n_orphans for p in parts),
+    )
 
 
 @dataclass(frozen=True)
