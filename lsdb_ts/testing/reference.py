@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from lsdb_ts.schema import with_unit
 from lsdb_ts.sky import propagate
-from lsdb_ts.testing.skies import perturbed
-from lsdb_ts.testing.universe import EPOCH_JYEAR
+from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN, unit_vectors
+from lsdb_ts.testing.skies import Positions, perturbed
+from lsdb_ts.testing.universe import EPOCH_JYEAR, Floats
 
 REFERENCE_JYEAR = 2016.0
 """Epoch of the reference positions, as in Gaia DR3."""
@@ -25,7 +26,7 @@ def simulate_reference(folder: str | Path, *, seed: int = 2016) -> pa.Table:
     """Draw a second catalog that shares the brighter objects of a simulated survey.
 
     Holds 95 % of the objects brighter than r = 21, moved back to epoch 2016.0 by their proper motions and scattered by
-    their errors, and a fifth as many stars that the survey does not have. One in 200 moves by up to 2 arcsec a year:
+    their errors, and a fifth as many stars that the survey does not have. One in 50 moves by up to 1.6 arcsec a year:
     only a match of the propagated positions finds it.
 
     Parameters
@@ -53,7 +54,10 @@ def simulate_reference(folder: str | Path, *, seed: int = 2016) -> pa.Table:
     other = perturbed(stars["ra"][beside], stars["dec"][beside], 120.0, seed=int(rng.integers(2**31)))
     stars["ra"][n_shared:], stars["dec"][n_shared:] = other
     error_mas = 0.03 + 1.5 * 10 ** (0.3 * (stars["mag"] - _LIMIT_MAG))
-    ra, dec = propagate(stars["ra"], stars["dec"], stars["pmra"], stars["pmdec"], REFERENCE_JYEAR - EPOCH_JYEAR)
+    years = EPOCH_JYEAR - REFERENCE_JYEAR
+    ra, dec = propagate(stars["ra"], stars["dec"], stars["pmra"], stars["pmdec"], -years)
+    # East and north turn on the way, near a pole by a lot: the motion is given along those of the older position.
+    pmra, pmdec = _motion((ra, dec), (stars["ra"], stars["dec"]), years)
     ra, dec = perturbed(ra, dec, error_mas / 1000, seed=int(rng.integers(2**31)))
     known = np.concatenate([stars["id"], np.zeros(n_other, dtype=np.int64)])
     table = pa.table(
@@ -63,14 +67,25 @@ def simulate_reference(folder: str | Path, *, seed: int = 2016) -> pa.Table:
             "dec": dec,
             "ra_error": error_mas.astype(np.float32),
             "dec_error": error_mas.astype(np.float32),
-            "pmra": stars["pmra"] + rng.normal(size=ra.size) * error_mas,
-            "pmdec": stars["pmdec"] + rng.normal(size=ra.size) * error_mas,
+            "pmra": pmra + rng.normal(size=ra.size) * error_mas,
+            "pmdec": pmdec + rng.normal(size=ra.size) * error_mas,
             "phot_g_mean_mag": (stars["mag"] + rng.normal(0.1, 0.05, ra.size)).astype(np.float32),
             "true_object_id": pa.array(known, mask=np.arange(ra.size) >= n_shared),
         }
     )
     table = table.cast(pa.schema([with_unit(f, _UNITS[f.name]) if f.name in _UNITS else f for f in table.schema]))
     return table.take(pa.array(rng.permutation(ra.size)))
+
+
+def _motion(start: Positions, stop: Positions, years: float) -> tuple[Floats, Floats]:
+    """Return the proper motion in mas/yr (pmra with cos dec) at ``start`` that `propagate` takes to ``stop``."""
+    here, there = unit_vectors(*start), unit_vectors(*stop)
+    ra, dec = np.radians(start)
+    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=1)
+    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=1)
+    step = there / (here * there).sum(axis=1, keepdims=True) - here
+    mas_per_year = ARCSEC_PER_RADIAN * 1000 / years
+    return (step * east).sum(axis=1) * mas_per_year, (step * north).sum(axis=1) * mas_per_year
 
 
 def _shared(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:

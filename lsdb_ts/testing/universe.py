@@ -121,8 +121,8 @@ def draw_objects(n: int, rng: np.random.Generator) -> Objects:
 
 
 def _proper_motions(kind: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Give stars some mas/yr, one in 200 up to 2 arcsec/yr; galaxies stand still."""
-    size = np.where(rng.random(kind.size) < 0.005, 10 ** rng.uniform(2, 3.3, kind.size), rng.gamma(1.5, 4.0, kind.size))
+    """Give stars some mas/yr, one in 50 up to 1.6 arcsec/yr; galaxies stand still."""
+    size = np.where(rng.random(kind.size) < 0.02, 10 ** rng.uniform(2, 3.2, kind.size), rng.gamma(1.5, 4.0, kind.size))
     size = np.where(np.isin(kind, (SN_IA, SN_II, AGN)), 0.0, size)
     angle = rng.uniform(0, 2 * np.pi, kind.size)
     return size * np.cos(angle), size * np.sin(angle)
