@@ -28,7 +28,8 @@ from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.region import Cone
 from lsdb_ts.store.hats import open_hats
-from lsdb_ts.store.source import HatsSource, MemorySource, rows_of
+from lsdb_ts.store.memory import MemorySource
+from lsdb_ts.store.source import HatsSource, rows_of
 
 if TYPE_CHECKING:
     import nested_pandas
@@ -251,6 +252,8 @@ class Catalog:
         if roles == Roles():
             roles = Roles.guess(f.name for f in column.type)
         inputs = tuple(f"{lightcurve}.{part}" for part in feature_set.inputs(roles))
+        from lsdb_ts.features.extraction import Extraction
+
         extraction = Extraction(feature_set, lightcurve, roles)
         return Catalog(Extend(self.plan, extraction, tuple(feature_set.fields), inputs, dropped=(lightcurve,)))
 
@@ -259,6 +262,8 @@ class Catalog:
 
         Needs the columns of its features.
         """
+        from lsdb_ts.learn.classification import Classification
+
         require(self.schema, bundle.inputs, self.name)
         return Catalog(Extend(self.plan, Classification(bundle), tuple(bundle.fields), tuple(bundle.inputs)))
 
@@ -402,33 +407,3 @@ class PartitionIndexer:
         import numpy as np
 
         return Catalog(Pick(self._catalog.plan, layout.take(np.array(sorted(set(places)), dtype=np.int64))))
-
-
-class Extraction:
-    """Features of one nested column, as a function on tables."""
-
-    def __init__(self, feature_set: FeatureSet, lightcurve: str, roles: Roles) -> None:
-        self.feature_set, self.lightcurve, self.roles = feature_set, lightcurve, roles
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Extract."""
-        return self.feature_set.extract(table.column(self.lightcurve), self.roles)
-
-    def identity(self) -> dict[str, Any]:
-        """Return feature set, column and roles."""
-        return {"features": self.feature_set.fingerprint, "lightcurve": self.lightcurve, "roles": self.roles.items()}
-
-
-class Classification:
-    """Predictions of a model bundle, as a function on tables."""
-
-    def __init__(self, bundle: ModelBundle) -> None:
-        self.bundle = bundle
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Predict."""
-        return self.bundle.predict(table)
-
-    def identity(self) -> dict[str, Any]:
-        """Return the bundle's fingerprint."""
-        return {"bundle": self.bundle.fingerprint}

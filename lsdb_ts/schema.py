@@ -199,7 +199,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
     """Return a type with every dictionary in it, at any depth, replaced by the type of its values.
 
     >>> plain(pa.list_(pa.dictionary(pa.int8(), pa.string())))
-    ListType(list<element: string>)
+    ListType(list<item: string>)
     """
     if pa.types.is_dictionary(kind):
         return kind.value_type

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.sky.pixel import MAX_ORDER, cell_of, cell_thickness_arcsec, finest_order_thicker_than, neighbours
+from lsdb_ts.sky.pixel import MAX_ORDER, cell_of, cell_thickness_arcsec, finest_order_reaching, neighbours
 from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN, chord, unit_vectors
 
 Floats = NDArray[np.float64]
@@ -103,7 +103,7 @@ def _cell_order(place: Indices, radius_arcsec: float) -> int:
     """Choose the finest cells that hold a few right rows where there are any, and are thicker than the radius."""
     occupied = _occupied_cells(place)
     crowded = np.flatnonzero(place.size >= _RIGHT_ROWS_PER_CELL * occupied)
-    return min(int(crowded[-1]) if crowded.size else 0, finest_order_thicker_than(radius_arcsec))
+    return min(int(crowded[-1]) if crowded.size else 0, finest_order_reaching(radius_arcsec))
 
 
 @numba.njit(cache=True, nogil=True)

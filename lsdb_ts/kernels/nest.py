@@ -50,20 +50,61 @@ def group_children(
     >>> order.tolist(), offsets.tolist(), orphans.tolist()
     ([1, 3, 0], [0, 1, 3], [2])
     """
+    owner = find_parents(parent_ids, child_ids)
+    owned = np.flatnonzero(owner >= 0)
+    keys = [k[owned] for k in (child_times, child_ties) if k is not None]
+    order, offsets = group_owned(owner[owned], np.asarray(parent_ids).size, *keys)
+    return owned[order], offsets, np.flatnonzero(owner < 0)
+
+
+def find_parents(parent_ids: NDArray[np.generic], child_ids: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return for each child the row of the parent it names, or -1.
+
+    Parameters
+    ----------
+    parent_ids : numpy.ndarray, shape (n,)
+        Unique identifiers.
+    child_ids : numpy.ndarray, shape (m,)
+        Identifiers of the same kind.
+
+    Raises
+    ------
+    InputError
+        The ids compare as floats only, which would mix up large ones.
+    """
     parents, children = np.asarray(parent_ids), np.asarray(child_ids)
+    if parents.size == 0 or children.size == 0:
+        return np.full(children.size, -1, dtype=np.int64)
     if np.issubdtype(np.result_type(parents, children), np.floating):
         raise InputError(
             f"the parents' ids are {parents.dtype} and the children's {children.dtype}, which compare as floats and "
             f"would mix up large ids: cast both to the same integer type, and leave out rows without an id"
         )
     by_id = np.argsort(parents, kind="stable")
-    found = np.searchsorted(parents[by_id], children)
-    candidate = np.minimum(found, max(parents.size - 1, 0))
-    known = parents[by_id][candidate] == children if parents.size else np.zeros(children.size, dtype=bool)
-    owned = np.flatnonzero(known)
-    parent_row = by_id[candidate[owned]] if parents.size else np.empty(0, dtype=np.int64)
-    keys = [k[owned] for k in (child_ties, child_times) if k is not None]
-    order = owned[np.lexsort((*keys, parent_row))]
-    counts = np.bincount(parent_row, minlength=parents.size)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return order.astype(np.int64), offsets, np.flatnonzero(~known).astype(np.int64)
+    candidate = by_id[np.minimum(np.searchsorted(parents, children, sorter=by_id), parents.size - 1)]
+    return np.where(parents[candidate] == children, candidate, -1).astype(np.int64)
+
+
+def group_owned(
+    owner: NDArray[np.int64], n_parents: int, *keys: NDArray[np.generic]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort children to their parents, each parent's by the keys, the first one first.
+
+    Parameters
+    ----------
+    owner : numpy.ndarray of int64, shape (k,)
+        Row of each child's parent.
+    n_parents : int
+        Number of parents, n.
+    *keys : numpy.ndarray, shape (k,)
+        What the children of one parent are sorted by; equal ones stay in their own order.
+
+    Returns
+    -------
+    order : numpy.ndarray of int64, shape (k,)
+    offsets : numpy.ndarray of int64, shape (n + 1,)
+        Children of parent i are ``order[offsets[i]:offsets[i + 1]]``.
+    """
+    order = np.lexsort((*reversed(keys), owner)).astype(np.int64)
+    counts = np.bincount(owner, minlength=n_parents)
+    return order, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -5,14 +5,13 @@ Nodes translate it for their children.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
-
-Bounds = Mapping[str, tuple[Any, Any]]
+from lsdb_ts.store.read import Bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +47,18 @@ class Demand:
             self,
             columns=tuple(dict.fromkeys([*self.columns, *columns])),
             halo_arcsec=self.halo_arcsec + halo_arcsec,
-            rows=_both(self.rows, rows or {}),
+            rows=intersected(self.rows, (rows or {}).items()),
         )
 
 
-def _both(a: Bounds, b: Bounds) -> Bounds:
-    """Intersect two sets of bounds."""
-    joined = dict(a)
-    for name, (low, high) in b.items():
+def intersected(bounds: Bounds, more: Iterable[tuple[str, tuple[Any, Any]]]) -> Bounds:
+    """Narrow bounds by further intervals.
+
+    >>> intersected({"mag": (None, 20)}, [("mag", (18, 22)), ("ra", (0, None))])
+    {'mag': (18, 20), 'ra': (0, None)}
+    """
+    joined = dict(bounds)
+    for name, (low, high) in more:
         if name in joined:
             old_low, old_high = joined[name]
             low = old_low if low is None else low if old_low is None else max(low, old_low)

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.demand import Bounds
+from lsdb_ts.plan.demand import intersected
+from lsdb_ts.store.read import Bounds
 
 _VARIABLE = "__variable_"
 _QUOTED = "__quoted_"
@@ -93,15 +94,9 @@ class Predicate:
     @functools.cached_property
     def bounds(self) -> Bounds:
         """Interval by column outside which the condition cannot hold."""
-        found: dict[str, tuple[Any, Any]] = {}
         tree, quoted = _parse(self.text)
-        for name, low, high in _limits(tree, dict(self.variables)):
-            old_low, old_high = found.get(quoted.get(name, name), (None, None))
-            found[quoted.get(name, name)] = (
-                low if old_low is None else old_low if low is None else max(low, old_low),
-                high if old_high is None else old_high if high is None else min(high, old_high),
-            )
-        return found
+        limits = _limits(tree, dict(self.variables))
+        return intersected({}, ((quoted.get(name, name), (low, high)) for name, low, high in limits))
 
     def holds(self, table: pa.Table) -> NDArray[np.bool_]:
         """Tell for which rows the condition holds; where a value is missing it does not."""

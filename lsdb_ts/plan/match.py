@@ -53,7 +53,7 @@ class Match(Node):
         needs_positions(self.left, "a crossmatch")
         needs_positions(self.right, "a crossmatch")
         names = [*self._left_names.values(), *self._right_names.values(), DISTANCE]
-        twice = sorted({n for n in names if names.count(n) > 1})
+        twice = [n for n in names if names.count(n) > 1]
         if twice:
             raise PlanError(
                 f'the column "{twice[0]}" would stand twice in {self.name}: choose other suffixes than '
@@ -185,7 +185,7 @@ class Match(Node):
 
 
 def _suffixed(names: Sequence[str], others: Sequence[str], suffix: str) -> dict[str, str]:
-    shared = set(others)
+    shared = {*others, DISTANCE}
     return {n: n + suffix if n in shared else n for n in names}
 
 

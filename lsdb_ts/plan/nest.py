@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError, PlanError
-from lsdb_ts.kernels.nest import group_children
+from lsdb_ts.kernels.nest import find_parents, group_owned
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.schema import HEALPIX, Roles, is_nested, require
@@ -42,6 +42,12 @@ class Nest(Node):
     def __post_init__(self) -> None:
         require(self.left.schema, [self.on], self.left.name)
         require(self.right.schema, [self.on], self.right.name)
+        mine, theirs = (node.schema.field(self.on).type for node in (self.left, self.right))
+        if mine != theirs:
+            raise PlanError(
+                f'"{self.on}" is {mine} in {self.left.name} and {theirs} in {self.right.name}: ids must be of one '
+                f"type, or large ones are mixed up; cast one side"
+            )
         needs_positions(self.left, "nest")
         needs_positions(self.right, "nest")
         if self.nested in self.left.schema.names:
@@ -98,12 +104,11 @@ class Nest(Node):
         parents, children = left.table, right.table
         self._unique_parents(parents)
         owner = self._owners(parents, children)
-        orphan = owner < 0
         wanted = self._within(parents, demand)
         position = np.cumsum(wanted) - 1
-        kept = np.flatnonzero(~orphan & wanted[np.maximum(owner, 0)]) if len(left) else np.empty(0, dtype=np.int64)
-        times = [children.column(c).to_numpy()[kept] for c in self._sorting]
-        order, offsets, _ = group_children(np.arange(int(wanted.sum())), position[owner[kept]], *times)
+        kept = np.flatnonzero((owner >= 0) & (wanted[owner] if len(left) else False))
+        keys = [children.column(c).to_numpy()[kept] for c in self._sorting]
+        order, offsets = group_owned(position[owner[kept]], int(wanted.sum()), *keys)
         rows = pa.array(kept[order])
         lists = [
             pa.ListArray.from_arrays(
@@ -119,8 +124,8 @@ class Nest(Node):
         )
         counts = {
             "children": int(right.core.sum()),
-            "nested": int((right.core & ~orphan).sum()),
-            "orphans": int((right.core & orphan).sum()),
+            "nested": int((right.core & (owner >= 0)).sum()),
+            "orphans": int((right.core & (owner < 0)).sum()),
         }
         return Partition(table, core, counts)
 
@@ -151,15 +156,18 @@ class Nest(Node):
 
     def _owners(self, parents: pa.Table, children: pa.Table) -> NDArray[np.int64]:
         """Return for each child the row of its parent, or -1."""
-        ids, names = parents.column(self.on).to_numpy(), children.column(self.on).to_numpy()
-        if ids.size == 0:
-            return np.full(names.size, -1, dtype=np.int64)
-        by_id = np.argsort(ids, kind="stable")
-        found = by_id[np.minimum(np.searchsorted(ids[by_id], names), ids.size - 1)]
-        here = [parents.column(c).to_numpy()[found] for c in self.positions]
+        named = children.column(self.on)
+        ids, nameless = parents.column(self.on), named.is_null().to_numpy()
+        if nameless.any():
+            # Any value will do: numpy has no null among integers, and would make large ids floats.
+            named = named.fill_null(0 if pa.types.is_integer(named.type) else "")
+        owner = find_parents(ids.to_numpy(), named.to_numpy())
+        if len(ids) == 0:
+            return owner
+        here = [parents.column(c).to_numpy()[owner] for c in self.positions]
         there = [children.column(c).to_numpy() for c in needs_positions(self.right, "nest")]
         near = separation_arcsec(*here, *there) <= self.max_separation_arcsec
-        return np.where((ids[found] == names) & near, found, -1)
+        return np.where(near & ~nameless, owner, -1)
 
     def _within(self, parents: pa.Table, demand: Demand) -> NDArray[np.bool_]:
         """Tell which parents are wanted; those farther out were read only to tell orphans."""
@@ -169,13 +177,16 @@ class Nest(Node):
         return core | border(pixel, demand.halo_arcsec).contains(place)
 
     def _unique_parents(self, parents: pa.Table) -> None:
-        ids = np.sort(parents.column(self.on).to_numpy())
+        """Raise IdError where a parent has no id, or two have the same."""
+        column = parents.column(self.on)
+        if column.null_count:
+            raise IdError(f"{self.left.name}: {column.null_count} rows have no {self.on}: drop them before nesting")
+        ids = np.sort(column.to_numpy())
         twice = ids[1:][ids[1:] == ids[:-1]]
         if twice.size:
             raise IdError(
-                f"{self.left.name}: {self.on}={twice[0]} stands in more than one row, so its light curve has no "
-                f"single owner: "
-                f"remove the duplicates, or nest on a column that is unique"
+                f"{self.left.name}: {self.on}={twice[0]} stands in more than one row, so its light curve has no single "
+                f"owner: remove the duplicates, or nest on a column that is unique"
             )
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.demand import Bounds, Demand
+from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.expression import Predicate
 from lsdb_ts.plan.node import Node, expanded, needs_positions
 from lsdb_ts.schema import HEALPIX, is_nested, project, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.region import Region
 from lsdb_ts.store.partition import Partition
+from lsdb_ts.store.read import Bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,8 @@ class Filter(_Narrowing):
 
     def __post_init__(self) -> None:
         require(self.child.schema, self.predicate.columns, self.child.name)
+        # On no rows: what cannot be compared is known now.
+        self.predicate.holds(project(self.child.schema, self.predicate.columns).empty_table())
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the predicate's columns too, and let rows it cannot hold for be skipped."""

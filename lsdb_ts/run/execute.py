@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -166,13 +166,15 @@ def _run(
     with stage(name, len(todo), "pixels", progress) as advance:
         outcome: Outcome[tuple[int, ...], list[tuple[int, Any]]]
         for outcome in each(_piece, pieces, (work, task), describe=_piece_name, retries=_RETRIES):
-            if outcome.failure is not None:
-                lost = [
-                    (i, Failure(str(work.demand.pixels[i]), outcome.failure.error, outcome.failure.traceback))
-                    for i in outcome.item
-                ]
             advance(len(outcome.item))
-            yield from outcome.value if outcome.value is not None else lost
+            yield from outcome.value if outcome.failure is None else _lost(outcome, work)
+
+
+def _lost(outcome: Outcome[tuple[int, ...], Any], work: Work) -> Iterator[tuple[int, Failure]]:
+    """Yield a failure for each pixel of a piece whose worker died."""
+    assert outcome.failure is not None
+    for i in outcome.item:
+        yield i, replace(outcome.failure, item=str(work.demand.pixels[i]))
 
 
 def _piece_name(piece: tuple[int, ...]) -> str:

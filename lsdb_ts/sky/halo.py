@@ -16,7 +16,7 @@ from lsdb_ts.sky.pixel import (
     Indices,
     Pixel,
     cell_of,
-    finest_order_thicker_than,
+    finest_order_reaching,
     neighbours,
 )
 from lsdb_ts.sky.ranges import Ranges
@@ -35,7 +35,7 @@ def border(pixel: Pixel, radius_arcsec: float) -> Ranges:
     """
     if radius_arcsec <= 0:
         return Ranges.of([], [])
-    order = min(finest_order_thicker_than(radius_arcsec), pixel.order + _FINEST_BORDER, MAX_ORDER)
+    order = min(finest_order_reaching(radius_arcsec), pixel.order + _FINEST_BORDER, MAX_ORDER)
     if order <= pixel.order:
         around = Layout.of_ranges(Ranges.of_cells(neighbours([pixel.parent(order).number], order), order)).ranges
         return _without(around, pixel)
@@ -48,7 +48,7 @@ def dilated(layout: Layout, radius_arcsec: float) -> Ranges:
     """Return the sky of a layout and a border of at least the radius around it; coarse, for choosing pixels only."""
     if radius_arcsec <= 0 or len(layout) == 0:
         return layout.ranges
-    limit = finest_order_thicker_than(radius_arcsec)
+    limit = finest_order_reaching(radius_arcsec)
     starts, stops = [layout.starts], [layout.stops]
     for order in np.unique(layout.orders):
         cells = layout.numbers[layout.orders == order]
@@ -82,7 +82,7 @@ def halo_members(index: Indices, home: Pixel, targets: Layout, radius_arcsec: fl
     rows, places : numpy.ndarray of int64, shape (m,)
         Row ``rows[i]`` lies in the halo of ``targets[places[i]]``; sorted by place, then row; no repeats.
     """
-    order = finest_order_thicker_than(radius_arcsec)
+    order = finest_order_reaching(radius_arcsec)
     cells = cell_of(index, order)
     near_edge = np.flatnonzero(_touches_edge(cells, home, order)) if order > home.order else np.arange(index.size)
     unique, place = np.unique(cells[near_edge], return_inverse=True)

@@ -20,9 +20,10 @@ SKY_STOP = N_BASE << (2 * MAX_ORDER)
 _MEAN_SIDE_ARCSEC = math.degrees(math.sqrt(math.pi / 3.0)) * 3600.0
 _THINNEST = 0.47
 """Lower bound of (distance between opposite sides) / (mean side) over all pixels; the measured minimum falls from 0.65
-at order 0 to 0.480 at order 8 and changes by 1 % from order 6 to 8.
-
-From a pixel to beyond its neighbours it is even farther: 0.68 at order 6, towards 0.673 at the poles in the limit."""
+at order 0 to 0.480 at order 8 and changes by 1 % from order 6 to 8."""
+_REACH = 0.67
+"""Lower bound of (distance from a pixel to beyond its neighbours) / (mean side): measured 0.677 at order 7, towards
+0.673 at the poles in the limit. Thin pixels are long, so the way out of their neighbours is longer than that."""
 
 # One thread in every call of the library: whoever runs many pixels is parallel already.
 Indices = NDArray[np.int64]
@@ -129,25 +130,27 @@ def cell_thickness_arcsec(order: int) -> float:
     return _THINNEST * _MEAN_SIDE_ARCSEC / (1 << order)
 
 
-def finest_order_thicker_than(radius_arcsec: float) -> int:
-    """Return the finest order whose pixels are all thicker than a radius.
+def neighbour_reach_arcsec(order: int) -> float:
+    """Return a distance within which everything around any pixel of this order lies in the pixels that touch it."""
+    return _REACH * _MEAN_SIDE_ARCSEC / (1 << order)
 
-    Around a pixel of that order, its neighbours hold everything within the radius.
+
+def finest_order_reaching(radius_arcsec: float) -> int:
+    """Return the finest order at which a pixel's neighbours hold everything within a radius of it.
 
     Raises
     ------
     PlanError
-        Not even the base pixels are: the radius is above 27 degrees.
+        Not even those of the base pixels do: the radius is above 39 degrees.
 
-    >>> finest_order_thicker_than(1.0)
-    16
+    >>> finest_order_reaching(1.0)
+    17
     """
     if radius_arcsec <= 0:
         return MAX_ORDER
-    if radius_arcsec > cell_thickness_arcsec(0):
+    if radius_arcsec > neighbour_reach_arcsec(0):
         raise PlanError(
-            f"neighbours within {radius_arcsec:.0f} arcsec: need at most {cell_thickness_arcsec(0):.0f} (27 degrees), "
+            f"neighbours within {radius_arcsec:.0f} arcsec: need at most {neighbour_reach_arcsec(0):.0f} (39 degrees), "
             f"beyond which they are not in the adjoining pixels"
         )
-    order = math.floor(math.log2(_THINNEST * _MEAN_SIDE_ARCSEC / radius_arcsec))
-    return min(order, MAX_ORDER)
+    return min(math.floor(math.log2(neighbour_reach_arcsec(0) / radius_arcsec)), MAX_ORDER)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.sky.pixel import MAX_ORDER, SKY_STOP, finest_order_thicker_than
+from lsdb_ts.sky.pixel import MAX_ORDER, SKY_STOP, finest_order_reaching
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN, separation_arcsec
 
@@ -58,7 +58,7 @@ class Cone:
         """Return sky that holds the cone and somewhat more."""
         if self.radius_arcsec > _WIDEST_COVERED_ARCSEC:
             return Ranges.of([0], [SKY_STOP])
-        depth = finest_order_thicker_than(self.radius_arcsec / 4)
+        depth = finest_order_reaching(self.radius_arcsec / 4)
         radius_deg = np.degrees(self.radius_arcsec / ARCSEC_PER_RADIAN) * (1 + 1e-9) + 1e-9
         cells, depths, _ = healpix.cone_coverage((self.ra_deg % 360.0, self.dec_deg), radius_deg, depth, flat=False)
         shift = (2 * (MAX_ORDER - np.asarray(depths))).astype(np.int64)

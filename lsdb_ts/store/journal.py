@@ -85,7 +85,7 @@ class Journal:
 
     def record(self, key: str, value: Json) -> None:
         """Append that a piece is done: its files must be in place already."""
-        line = (canonical({"key": key, **value}) + "\n").encode()
+        line = (canonical({**value, "key": key}) + "\n").encode()
         path = self.folder / f"done-{os.uname().nodename}-{os.getpid()}.jsonl"
         with _LOCK, path.open("ab") as file:
             if file.tell() and not _ends_in_newline(path):

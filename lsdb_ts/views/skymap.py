@@ -15,8 +15,9 @@ from lsdb_ts.schema import HEALPIX, is_nested
 from lsdb_ts.sky import Layout, spatial_index
 from lsdb_ts.sky.pixel import Floats, Indices, cell_of, centre, neighbours
 from lsdb_ts.sky.sphere import separation_arcsec, unit_vectors
+from lsdb_ts.store.memory import MemorySource
 from lsdb_ts.store.skymap import read_skymap
-from lsdb_ts.store.source import HatsSource, MemorySource
+from lsdb_ts.store.source import HatsSource
 
 _SKY_DEG2 = 4 * np.pi * np.degrees(1.0) ** 2
 _MAP_ORDER = 10

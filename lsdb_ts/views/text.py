@@ -6,7 +6,8 @@ from typing import Any
 
 from lsdb_ts.plan.node import Node
 from lsdb_ts.plan.scan import Scan
-from lsdb_ts.store.source import HatsSource, MemorySource
+from lsdb_ts.store.memory import MemorySource
+from lsdb_ts.store.source import HatsSource
 from lsdb_ts.views.columns import Column, columns_of
 
 _MAX_COLUMNS = 24

@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.oracles import pairs_within
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.store.read import recording
+from tests.oracles import pairs_within
 from tests.skycases import in_memory, neighbours_table, objects_table, on_disk
 
 RADIUS_ARCSEC = 1.5

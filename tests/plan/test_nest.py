@@ -131,3 +131,23 @@ def test_a_frame_of_sources_in_pandas_nests_the_same():
 
     account = in_memory(OBJECTS, "o", 300).nest(lt.from_dataframe(frame), on="objectId").account()
     assert account["orphans"] == 40
+
+
+def test_sources_without_an_id_are_orphans_and_do_not_touch_large_ids():
+    big = 600_000_000_000_000_000
+    objects = OBJECTS.set_column(0, "objectId", pa.array(np.arange(OBJECTS.num_rows) + big))
+    ids = [None if i % 500 == 0 else i + big if i >= 0 else -1 for i in SOURCES["objectId"].to_pylist()]
+    sources = SOURCES.set_column(1, "objectId", pa.array(ids, pa.int64()))
+    frame = in_memory(objects, "o", 300).nest(in_memory(sources, "s", 300), on="objectId").compute()
+    nameless = sum(i is None for i in ids)
+    assert nameless > 10
+    assert frame.attrs["account"]["orphans"] == nameless + 40
+    flat = curves_by_id(frame).nest.to_flat()
+    truth = dict(zip(sources["sourceId"].to_pylist(), ids, strict=True))
+    assert [truth[s] for s in flat["sourceId"]] == flat.index.tolist()
+
+
+def test_ids_of_different_types_are_refused_at_once():
+    sources = SOURCES.set_column(1, "objectId", SOURCES["objectId"].cast(pa.float64()))
+    with pytest.raises(PlanError, match="ids must be of one type"):
+        in_memory(OBJECTS, "o").nest(in_memory(sources, "s"), on="objectId")

@@ -16,9 +16,9 @@ from lsdb_ts.sky.pixel import (
     MAX_ORDER,
     SKY_STOP,
     cell_of,
-    cell_thickness_arcsec,
     centre,
-    finest_order_thicker_than,
+    finest_order_reaching,
+    neighbour_reach_arcsec,
     neighbours,
 )
 from lsdb_ts.testing.skies import hard_sky
@@ -88,7 +88,7 @@ def test_neighbours_are_those_of_cdshealpix_also_where_base_pixels_meet(order):
 
 
 @pytest.mark.parametrize("order", range(5))
-def test_everything_within_the_thickness_of_any_cell_lies_in_its_neighbours(order):
+def test_everything_within_reach_of_any_cell_lies_in_its_neighbours(order):
     """The promise that borders and matches rest on: from the edge of a cell to beyond its neighbours, for all cells."""
     cells = np.arange(12 << (2 * order))
     lon, lat = cdshealpix.vertices(cells.astype(np.uint64), order, step=4)
@@ -99,19 +99,19 @@ def test_everything_within_the_thickness_of_any_cell_lies_in_its_neighbours(orde
         far = np.flatnonzero(~(column[:, None] == around).any(axis=1))
         cosine = np.einsum("nik,njk->nij", edge[far], edge[column[far]])
         if far.size:
-            assert np.degrees(np.arccos(cosine.max())) * 3600 > cell_thickness_arcsec(order)
+            assert np.degrees(np.arccos(cosine.max())) * 3600 > neighbour_reach_arcsec(order)
 
 
 @given(st.floats(1e-4, 9e4))
-def test_the_finest_thicker_order_is_thicker_and_the_next_is_not(radius):
-    order = finest_order_thicker_than(radius)
-    assert cell_thickness_arcsec(order) >= radius * (1 - 1e-12)
-    assert order == MAX_ORDER or cell_thickness_arcsec(order + 1) <= radius * (1 + 1e-12)
+def test_the_finest_order_that_reaches_does_and_the_next_does_not(radius):
+    order = finest_order_reaching(radius)
+    assert neighbour_reach_arcsec(order) >= radius * (1 - 1e-12)
+    assert order == MAX_ORDER or neighbour_reach_arcsec(order + 1) <= radius * (1 + 1e-12)
 
 
-def test_a_radius_no_pixel_is_thicker_than_is_refused():
+def test_a_radius_that_no_neighbours_reach_is_refused():
     with pytest.raises(PlanError, match="200000"):
-        finest_order_thicker_than(200_000.0)
+        finest_order_reaching(200_000.0)
 
 
 def test_the_centre_of_a_cell_is_in_it():

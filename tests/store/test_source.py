@@ -12,8 +12,9 @@ from lsdb_ts.sky import Pixel, border
 from lsdb_ts.sky.pixel import cell_of
 from lsdb_ts.store import write
 from lsdb_ts.store.hats import open_hats
+from lsdb_ts.store.memory import MemorySource
 from lsdb_ts.store.read import recording
-from lsdb_ts.store.source import HatsSource, MemorySource
+from lsdb_ts.store.source import HatsSource
 from tests.oracles import near_pixel
 from tests.store.catalogs import layout_for, places, stars, write_catalog, write_collection, write_foreign
 

@@ -10,7 +10,7 @@ from lsdb_ts.plan.node import Node
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import Roles, with_unit
 from lsdb_ts.sky import propagate
-from lsdb_ts.store.source import MemorySource
+from lsdb_ts.store.memory import MemorySource
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""A table in memory as a source of rows: indexed and sorted once, then sliced. Catalogs on disk live next door."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lsdb_ts.errors import InputError, PositionError
+from lsdb_ts.schema import HEALPIX, project, require
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import Pixel, bad_positions, cell_of, spatial_index
+from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.partition import Partition, sorted_by_place
+from lsdb_ts.store.read import Bounds
+from lsdb_ts.store.source import sky_wanted, split
+
+
+@dataclass(frozen=True, eq=False)
+class MemorySource:
+    """Rows of an Arrow table in memory, sorted by place."""
+
+    name: str
+    table: pa.Table
+    """First column ``_healpix_29``, sorted."""
+    positions: tuple[str, str]
+    layout: Layout
+
+    @classmethod
+    def of_table(cls, table: pa.Table, ra: str, dec: str, name: str, max_rows: int = 500_000) -> MemorySource:
+        """Index and sort a table.
+
+        Raises
+        ------
+        PositionError
+            A coordinate is missing, NaN or off the sky; names row and value.
+        InputError
+            Coordinates are float32, which rounds them by up to 0.05 arcsec.
+        """
+        require(table.schema, (ra, dec), name)
+        for column in (ra, dec):
+            kind = table.schema.field(column).type
+            if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+                raise InputError(
+                    f'{name}: the coordinate "{column}" is {kind}, which rounds positions (float32 by up to 0.05 '
+                    f"arcsec): give degrees as float64, or cast it yourself if that is what you have"
+                )
+            if not pa.types.is_float64(kind):
+                raise InputError(f'{name}: the coordinate "{column}" is {kind}; need degrees as float64')
+        lon, lat = table.column(ra).to_numpy(), table.column(dec).to_numpy()
+        bad = np.flatnonzero(bad_positions(lon, lat))
+        if bad.size:
+            row = int(bad[0])
+            raise PositionError(
+                f"{name}: row {row} has {ra}={lon[row]}, {dec}={lat[row]}, which is not on the sky ({bad.size} such "
+                f"rows): "
+                f"drop them first, for instance df[df[{ra!r}].notna() & df[{dec!r}].between(-90, 90)]"
+            )
+        columns = table.drop_columns([HEALPIX]) if HEALPIX in table.column_names else table
+        place = spatial_index(lon, lat)
+        indexed = sorted_by_place(columns.add_column(0, HEALPIX, pa.array(place))).combine_chunks()
+        cells, counts = np.unique(cell_of(place, 10), return_counts=True)
+        return cls(name, indexed, (ra, dec), Layout.from_counts(cells, counts, 10, max_rows))
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """All columns, without ``_healpix_29``."""
+        return self.table.schema.remove(self.table.schema.get_field_index(HEALPIX))
+
+    def partition(self, pixel: Pixel, columns: Sequence[str], bounds: Bounds, halo_arcsec: float) -> Partition:
+        """Return the rows of any pixel and of its halo: slices of the sorted table."""
+        wanted = sky_wanted(pixel, halo_arcsec)
+        table = self._projected(columns)
+        slices = [table.slice(a, b - a) for a, b in self._rows(wanted)]
+        found = pa.concat_tables(slices) if slices else table.slice(0, 0)
+        whole = split(found, pixel, wanted)
+        return whole if HEALPIX in columns else whole.with_table(whole.table.drop_columns([HEALPIX]))
+
+    def estimate(self, pixel: Pixel, columns: Sequence[str], halo_arcsec: float) -> tuple[int, int]:
+        """Return (rows, bytes) of the slices."""
+        rows = sum(b - a for a, b in self._rows(sky_wanted(pixel, halo_arcsec)))
+        return rows, int(self._projected(columns).nbytes * rows / max(self.table.num_rows, 1))
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the name and a hash of the content."""
+        return {"name": self.name, "sha256": self._hash}
+
+    @functools.cached_property
+    def _hash(self) -> str:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as stream:
+            stream.write_table(self.table)
+        return hashlib.sha256(sink.getvalue()).hexdigest()
+
+    def _rows(self, wanted: Ranges) -> list[tuple[int, int]]:
+        place = self.table.column(HEALPIX).to_numpy()
+        starts, stops = np.searchsorted(place, wanted.starts), np.searchsorted(place, wanted.stops)
+        return [(int(a), int(b)) for a, b in zip(starts, stops, strict=True) if b > a]
+
+    def _projected(self, columns: Sequence[str]) -> pa.Table:
+        schema = project(self.table.schema, [HEALPIX, *columns])
+        arrays = [_narrow(self.table.column(f.name), f) for f in schema]
+        return pa.table(arrays, schema=schema.remove_metadata())
+
+
+def _narrow(column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
+    """Keep only the wanted parts of a nested column."""
+    if column.type.equals(wanted.type):
+        return column
+    return pa.chunked_array(
+        [
+            pa.StructArray.from_arrays(
+                [chunk.field(f.name) for f in wanted.type], fields=list(wanted.type), mask=chunk.is_null()
+            )
+            for chunk in column.chunks
+        ],
+        type=wanted.type,
+    )
