@@ -108,12 +108,16 @@ class FeatureSet:
     def fields(self) -> tuple[pa.Field, ...]:
         """The output: a struct of float32 per band, ``features_g``, and ``features_multiband`` for the whole object.
 
-        A set without features of bands, or of objects, lacks their columns.
+        A set without features of bands, or of objects, lacks their columns. The set's fingerprint is in the fields'
+        metadata (``feature_set``), so that a classifier knows whether a table holds the features it was trained on.
         """
-        band = [_field(f) for f in self._of_bands]
-        whole = [_field(f) for f in self._of_objects]
-        per_band = [pa.field(f"features_{name}", pa.struct(band), nullable=False) for name in self.bands if band]
-        return (*per_band, *([pa.field("features_multiband", pa.struct(whole), nullable=False)] if whole else []))
+        kinds = dict.fromkeys(self.bands, self._of_bands) | {"multiband": self._of_objects}
+        mark = {"feature_set": self.fingerprint}
+        return tuple(
+            pa.field(f"features_{name}", pa.struct([_field(f) for f in features]), nullable=False, metadata=mark)
+            for name, features in kinds.items()
+            if features
+        )
 
     @property
     def _of_bands(self) -> list[Feature]:

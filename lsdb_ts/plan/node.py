@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -81,9 +82,10 @@ def produce(node: Node, demand: Demand) -> Partition:
         Exactly the demanded columns, sorted by place.
     """
     parts = [produce(child, asked) for child, asked in zip(node.children, node.demands(demand), strict=True)]
-    made = node.combine(demand, parts)
-    narrow = made.with_table(narrowed(made.table, demand.columns))
-    return narrow.counting(**merge_accounts(*(part.account for part in parts)))
+    below = merge_accounts(*(part.account for part in parts))
+    # Without their accounts: a node that hands a part on unchanged must not count it again.
+    made = node.combine(demand, [replace(part, account={}) for part in parts])
+    return replace(made, table=narrowed(made.table, demand.columns), account=merge_accounts(below, made.account))
 
 
 def identity_of(node: Node) -> dict[str, Any]:

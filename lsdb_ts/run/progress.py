@@ -5,6 +5,7 @@ Silent where nobody looks (no terminal, no notebook) unless asked.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from typing import Any
 def watched() -> bool:
     """Tell whether a person is looking: a terminal, or a notebook."""
     if "ipykernel" in sys.modules:
-        return True
+        # Without its widgets a notebook can only print bars one below the other.
+        return importlib.util.find_spec("ipywidgets") is not None
     return sys.stderr.isatty()
 
 

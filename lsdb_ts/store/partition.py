@@ -51,10 +51,6 @@ class Partition:
         """Exchange the table for another one with the same rows."""
         return replace(self, table=table)
 
-    def counting(self, **counts: int) -> Partition:
-        """Add to the account."""
-        return replace(self, account=merge_accounts(self.account, counts))
-
     def core_table(self) -> pa.Table:
         """Return the rows inside the pixel."""
         return self.table if self.core.all() else self.table.filter(pa.array(self.core))

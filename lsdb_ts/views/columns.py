@@ -80,5 +80,7 @@ def type_name(kind: pa.DataType) -> str:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return type_name(kind.value_type)
     if pa.types.is_struct(kind):
-        return f"struct<{', '.join(f.name for f in kind)}>"
+        names = [f.name for f in kind]
+        more = [f"... {len(names) - _MAX_PARTS} more"] if len(names) > _MAX_PARTS else []
+        return f"struct<{', '.join(names[:_MAX_PARTS] + more)}>"
     return _SHORT.get(str(kind), str(kind))

@@ -127,3 +127,9 @@ def test_suffixes_that_clash_are_refused_by_name():
 def test_an_unknown_join_is_refused_with_the_known_ones():
     with pytest.raises(PlanError, match=r"inner.*left"):
         in_memory(LEFT, "l").crossmatch(in_memory(RIGHT, "r"), 1.0, how="sideways")
+
+
+def test_nodes_above_a_match_do_not_count_its_pairs_again():
+    pairs = in_memory(LEFT, "l", 200).crossmatch(in_memory(RIGHT, "r", 700), RADIUS_ARCSEC)
+    above = pairs.query("mag < 99")[["objectId", "ra_l", "dec_l"]].cone_search(0.0, 0.0, 3600.0 * 180)
+    assert above.account() == pairs.account()
