@@ -79,6 +79,9 @@ def plot_sky(
     if region is not None:
         note += f"; shown: {region.radius_arcsec / 3600:g}° around RA {region.ra_deg:g}°, Dec {region.dec_deg:+g}°"
     title(ax, heading or catalog.name, note)
+    if own_figure:
+        # The layout does not count the title of an ellipse of axes, and cropping (as notebooks do) would cut it.
+        figure.get_layout_engine().set(rect=(0, 0, 1, 0.96))
     return ax
 
 
