@@ -14,16 +14,15 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.node import Node, expanded
+from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.schema import HEALPIX, require
-from lsdb_ts.sky.layout import Layout
 from lsdb_ts.store.partition import Partition, sorted_by_place
 
 TableFunction = Callable[[pa.Table], pa.Table]
 
 
 @dataclass(frozen=True, eq=False)
-class Map(Node):
+class Map(Unary):
     """A function from the table of a pixel to another table.
 
     Attributes
@@ -38,7 +37,6 @@ class Map(Node):
         Each output row comes from the input row at the same place: then halo rows can go through it too.
     """
 
-    child: Node
     function: TableFunction
     output: pa.Schema
     inputs: tuple[str, ...]
@@ -47,25 +45,10 @@ class Map(Node):
     def __post_init__(self) -> None:
         require(self.child.schema, self.inputs, self.child.name)
 
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """The one child."""
-        return (self.child,)
-
     @functools.cached_property
     def schema(self) -> pa.Schema:
         """What the function returns."""
         return pa.schema([f for f in self.output if f.name != HEALPIX])
-
-    @functools.cached_property
-    def layout(self) -> Layout:
-        """The child's pixels."""
-        return self.child.layout
-
-    @property
-    def name(self) -> str:
-        """The child's name."""
-        return self.child.name
 
     @property
     def positions(self) -> tuple[str, str] | None:
@@ -112,10 +95,9 @@ class Map(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Extend(Node):
+class Extend(Unary):
     """The child's rows with more columns, computed row by row from some of theirs."""
 
-    child: Node
     function: TableFunction
     added: tuple[pa.Field, ...]
     inputs: tuple[str, ...]
@@ -130,30 +112,10 @@ class Extend(Node):
                 f'{self.child.name} already has a column "{twice[0]}", which {name_of(self.function)} would add'
             )
 
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """The one child."""
-        return (self.child,)
-
     @functools.cached_property
     def schema(self) -> pa.Schema:
         """The child's columns and the new ones."""
         return pa.schema([*(f for f in self.child.schema if f.name not in self.dropped), *self.added])
-
-    @functools.cached_property
-    def layout(self) -> Layout:
-        """The child's pixels."""
-        return self.child.layout
-
-    @property
-    def name(self) -> str:
-        """The child's name."""
-        return self.child.name
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The child's positions."""
-        return self.child.positions
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the inputs only if a new column is wanted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -64,6 +64,46 @@ class Node(ABC):
     @abstractmethod
     def summary(self) -> str:
         """The node in half a line, for people."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Node):
+    """A node with one child that it resembles in all it does not say otherwise."""
+
+    child: Node
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The one child."""
+        return (self.child,)
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """The child's columns."""
+        return self.child.schema
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The child's pixels."""
+        return self.child.layout
+
+    @property
+    def name(self) -> str:
+        """The child's name."""
+        return self.child.name
+
+    @property
+    def positions(self) -> tuple[str, str] | None:
+        """The child's positions."""
+        return self.child.positions
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Pass the demand on."""
+        return (demand,)
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Pass the rows on."""
+        return parts[0]
 
 
 def produce(node: Node, demand: Demand) -> Partition:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.expression import Predicate
-from lsdb_ts.plan.node import Node, expanded, needs_positions
+from lsdb_ts.plan.node import Unary, expanded, needs_positions
 from lsdb_ts.schema import HEALPIX, is_nested, project, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.region import Region
@@ -22,47 +22,7 @@ from lsdb_ts.store.read import Bounds
 
 
 @dataclass(frozen=True, eq=False)
-class _Narrowing(Node):
-    """A node with one child that it resembles in all it does not say otherwise."""
-
-    child: Node
-
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """The one child."""
-        return (self.child,)
-
-    @functools.cached_property
-    def schema(self) -> pa.Schema:
-        """The child's columns."""
-        return self.child.schema
-
-    @functools.cached_property
-    def layout(self) -> Layout:
-        """The child's pixels."""
-        return self.child.layout
-
-    @property
-    def name(self) -> str:
-        """The child's name."""
-        return self.child.name
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The child's positions."""
-        return self.child.positions
-
-    def demands(self, demand: Demand) -> tuple[Demand, ...]:
-        """Pass the demand on."""
-        return (demand,)
-
-    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
-        """Pass the rows on."""
-        return parts[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Select(_Narrowing):
+class Select(Unary):
     """Some of the columns."""
 
     columns: tuple[str, ...]
@@ -98,7 +58,7 @@ class Select(_Narrowing):
 
 
 @dataclass(frozen=True, eq=False)
-class Filter(_Narrowing):
+class Filter(Unary):
     """Rows for which a predicate on base columns holds."""
 
     predicate: Predicate
@@ -127,7 +87,7 @@ class Filter(_Narrowing):
 
 
 @dataclass(frozen=True, eq=False)
-class FilterEpochs(_Narrowing):
+class FilterEpochs(Unary):
     """Epochs of one nested column for which a predicate on its parts holds.
 
     Every row stays, with fewer epochs or none.
@@ -192,7 +152,7 @@ def filter_epochs(curves: pa.StructArray, predicate: Predicate, prefix: str) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class Cut(_Narrowing):
+class Cut(Unary):
     """Rows inside a region of the sky."""
 
     region: Region
@@ -235,7 +195,7 @@ class Cut(_Narrowing):
 
 
 @dataclass(frozen=True, eq=False)
-class Pick(_Narrowing):
+class Pick(Unary):
     """Some of the pixels."""
 
     pixels: Layout
@@ -244,6 +204,16 @@ class Pick(_Narrowing):
     def layout(self) -> Layout:
         """The picked pixels."""
         return self.pixels
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Ask for the place too, where rows have one."""
+        return (demand.plus([HEALPIX]) if self.child.positions is not None else demand,)
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Keep the rows of the picked pixels: whoever matches with them asks for other pixels, and for halos, too."""
+        if HEALPIX not in parts[0].table.column_names:
+            return parts[0]
+        return parts[0].filter(self.pixels.leaf_of(parts[0].table.column(HEALPIX).to_numpy()) >= 0)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the pixels."""
