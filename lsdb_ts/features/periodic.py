@@ -30,7 +30,7 @@ class Period(_Periodic, ObjectFeature):
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the periods."""
-        return curves.periods.period_days[:, 0]
+        return _best(curves.periods.period_days, 1)
 
 
 class Period2(_Periodic, ObjectFeature):
@@ -40,7 +40,7 @@ class Period2(_Periodic, ObjectFeature):
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the periods."""
-        return curves.periods.period_days[:, 1]
+        return _best(curves.periods.period_days, 2)
 
 
 class Period3(_Periodic, ObjectFeature):
@@ -50,7 +50,7 @@ class Period3(_Periodic, ObjectFeature):
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the periods."""
-        return curves.periods.period_days[:, 2]
+        return _best(curves.periods.period_days, 3)
 
 
 class PeriodEvidence(_Periodic, ObjectFeature):
@@ -73,7 +73,7 @@ class PeriodMargin(_Periodic, ObjectFeature):
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the margins."""
-        first, second = curves.periods.log_evidence[:, 0], curves.periods.log_evidence[:, 1]
+        first, second = (_best(curves.periods.log_evidence, k) for k in (1, 2))
         return (first - second) / np.where(first > 0, first, np.nan)
 
 
@@ -159,11 +159,16 @@ class Phi31(_Periodic, BandFeature):
         return _phase(curves, 3)
 
 
+def _best(ranked: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return what belongs to the k-th best period, shape (n_objects,); NaN beyond those that were asked for."""
+    return ranked[:, k - 1] if k <= ranked.shape[1] else np.full(ranked.shape[0], np.nan)
+
+
 def _harmonic(curves: LightCurves, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the cosine and sine amplitudes of a harmonic, shape (n_objects, n_bands) each; 0 beyond the last."""
+    """Return the cosine and sine amplitudes of a harmonic, shape (n_objects, n_bands) each; NaN beyond the last."""
     series = curves.periods.series
     if 2 * k > series.shape[2]:
-        nothing = np.zeros_like(series[:, :, 0])
+        nothing = np.full_like(series[:, :, 0], np.nan)
         return nothing, nothing
     return series[:, :, 2 * k - 2], series[:, :, 2 * k - 1]
 

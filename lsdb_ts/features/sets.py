@@ -84,8 +84,6 @@ class FeatureSet:
         and those that are constant with a probability above 1 %, are not searched.
         """
         shortest, longest = (float(days) for days in period_range_days)
-        if not 0.0 < shortest < longest < np.inf:
-            raise PlanError(f"period_range_days needs 0 < shortest < longest, got {period_range_days}")
         return cls._of("rubin", bands, replace(search or PeriodSearch(), period_range_days=(shortest, longest)))
 
     @classmethod

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.fourier import fit_series, log_evidence
 from lsdb_ts.kernels.periodogram import _grid, _peaks, _power, false_alarm_probability
 from lsdb_ts.kernels.statistics import middle_of
@@ -58,6 +59,19 @@ class PeriodSearch:
     error_floor: float = 0.3
     """Added in quadrature to the errors, in units of the band's intrinsic scatter: no short series fits a real star."""
 
+    def __post_init__(self) -> None:
+        shortest, longest = self.period_range_days
+        if not 0.0 < shortest < longest < math.inf:
+            raise PlanError(f"a period search needs 0 < shortest < longest, got {self.period_range_days} days")
+        for name in ("max_frequencies", "n_peaks", "n_harmonics", "n_periods", "min_epochs"):
+            if getattr(self, name) < 1:
+                raise PlanError(f"a period search needs {name} of 1 or more, got {getattr(self, name)}")
+        if not (0.0 < self.oversampling < math.inf and 0.0 <= self.error_floor < math.inf):
+            raise PlanError(
+                "a period search needs oversampling above 0 and an error_floor of 0 or more, "
+                f"got {self.oversampling} and {self.error_floor}"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Periods:
@@ -97,7 +111,8 @@ def search_periods(
         Bands of an object.
     settings : PeriodSearch
     relative : bool
-        Whether the scatter of sparse bands is compared relative to their means (fluxes), not as it is (magnitudes).
+        Whether the scatter of the bands is compared relative to their medians (fluxes), not as it is (magnitudes).
+        A band fainter than its noise is compared relative to that, and the others borrow nothing from it.
 
     Returns
     -------
@@ -269,19 +284,24 @@ def _scaled(values, errors, offsets, floor, relative):  # type: ignore[no-untype
     """Return the values about their band's mean in units of its intrinsic scatter, their weights, and the units."""
     n_bands = offsets.size - 1
     scatter, unit = np.zeros(n_bands), np.ones(n_bands)
-    mean, pooled, n = np.zeros(n_bands), 0.0, 0
+    mean, bright = np.zeros(n_bands), np.zeros(n_bands, np.bool_)
     for b in range(n_bands):
         x, e = values[offsets[b] : offsets[b + 1]], errors[offsets[b] : offsets[b + 1]]
         if x.size == 0:
             continue
-        mean[b] = middle_of(np.sort(x))
-        if relative and mean[b] > 0.0:
-            unit[b] = mean[b]
+        mean[b], noise = middle_of(np.sort(x)), (e * e).sum() / x.size
+        bright[b] = x.size > 1 and (not relative or mean[b] > math.sqrt(noise))
+        if relative:
+            # Noise over a mean near zero or below would be an enormous scatter, which no other band should borrow.
+            unit[b] = max(mean[b], math.sqrt(noise))
         if x.size > 1:
             variance = ((x - x.sum() / x.size) ** 2).sum() / (x.size - 1)
-            scatter[b] = max(variance - (e * e).sum() / x.size, 0.0) / unit[b] ** 2
-            pooled += x.size * scatter[b]
-            n += x.size
+            scatter[b] = max(variance - noise, 0.0) / unit[b] ** 2
+    pooled, n = 0.0, 0
+    for b in range(n_bands):
+        if bright[b] or not bright.any():
+            pooled += (offsets[b + 1] - offsets[b]) * scatter[b]
+            n += offsets[b + 1] - offsets[b]
     pooled = pooled / n if n > 0 else 0.0
     scale = np.zeros(n_bands)
     x, w = np.zeros(values.size), np.zeros(values.size)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -147,6 +148,15 @@ def test_a_set_is_the_same_after_json_and_pickle_and_its_fingerprint_tells_sets_
         assert again == features == pickle.loads(pickle.dumps(features))
         assert again.fingerprint == features.fingerprint
     assert len({features.fingerprint for features in sets}) == len(sets)
+
+
+def test_periods_and_harmonics_that_were_not_asked_for_are_null():
+    table = FeatureSet.rubin("gr", (0.2, 2.0), replace(QUICK, n_periods=1, n_harmonics=1)).extract(column()[0], ROLES)
+    whole, band = (table[name].combine_chunks() for name in ("features_multiband", "features_g"))
+    assert whole.field("period").null_count == 0
+    assert {whole.field(name).null_count for name in ("period_2", "period_3", "period_margin")} == {12}
+    assert band.field("amp_h1").null_count == 0
+    assert {band.field(name).null_count for name in ("amp_h2", "r21", "phi21", "phi31")} == {12}
 
 
 def test_what_is_missing_is_named():

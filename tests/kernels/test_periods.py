@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.fourier import DEVIATION, fit_series, log_evidence, normal_equations
 from lsdb_ts.kernels.periods import PeriodSearch, search_periods
 
@@ -88,6 +89,38 @@ def test_periods_of_sparse_sawtooth_stars_are_found_in_magnitudes_and_in_fluxes(
         assert (found.false_alarm_probability < 1e-3).all()
         assert (np.diff(found.log_evidence[:, :2], axis=1) < 0).mean() > 0.9
         assert ((found.power > 0) & (found.power < 1)).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.02])
+def test_a_band_without_the_star_does_not_hide_its_period(level):
+    rng = np.random.default_rng(14)
+    periods = rng.uniform(0.25, 1.1, 20)
+    t, x, _, offsets = stack([rr_lyrae(p, rng) for p in periods])
+    flux = 10 ** (-0.4 * (x - 31.4))
+    absent = np.repeat(np.tile(np.arange(N_BANDS) == 0, 20), np.diff(offsets))
+    noise = np.where(absent, 2e4, 0.1 * flux)
+    flux = np.where(absent, level * flux, flux) + rng.normal(0, noise)
+    found = search_periods(t, flux, noise, offsets, N_BANDS, QUICK, relative=True)
+
+    assert (np.abs(found.period_days[:, 0] / periods - 1) < 1e-4).mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_peaks": 0},
+        {"n_harmonics": 0},
+        {"n_periods": 0},
+        {"min_epochs": 0},
+        {"max_frequencies": 0},
+        {"oversampling": 0.0},
+        {"error_floor": -1.0},
+        {"period_range_days": (1.0, 0.2)},
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(PlanError, match="a period search needs"):
+        PeriodSearch(**wrong)
 
 
 def test_the_series_gives_back_the_curve_of_a_well_covered_star():
