@@ -87,7 +87,7 @@ class Match(Node):
     def positions(self) -> tuple[str, str]:
         """The left positions."""
         ra, dec = needs_positions(self.left, "a crossmatch")
-        return self._left_names.get(ra, ra), self._left_names.get(dec, dec)
+        return self._left_names[ra], self._left_names[dec]
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask each side for its columns and positions, the right one for a halo wider by the radius."""
@@ -153,7 +153,9 @@ class Match(Node):
 
     @functools.cached_property
     def _left_names(self) -> Mapping[str, str]:
-        return _suffixed(self.left.schema.names, self.right.schema.names, self.suffixes[0])
+        # The left positions are the result's, even where they were not selected: they can still be asked for.
+        names = dict.fromkeys([*self.left.schema.names, *needs_positions(self.left, "a crossmatch")])
+        return _suffixed(list(names), self.right.schema.names, self.suffixes[0])
 
     @functools.cached_property
     def _right_names(self) -> Mapping[str, str]:

@@ -89,10 +89,10 @@ class Nest(Node):
         """Ask both sides for ids and positions, and for a halo in which the other half of any pair may lie."""
         mine = [c for c in demand.columns if c.partition(".")[0] != self.nested]
         parts = [c.partition(".")[2] for c in demand.columns if c.partition(".")[0] == self.nested]
-        rows = {c: limits for c, limits in demand.rows.items() if c != self.nested}
         keys = (HEALPIX, self.on)
         wide = self.max_separation_arcsec
-        left = replace(demand, columns=keys, rows=rows).plus([*self.positions, *mine], halo_arcsec=wide)
+        # No row is skipped: children of a parent that was left out would count as orphans.
+        left = replace(demand, columns=keys, rows={}).plus([*self.positions, *mine], halo_arcsec=wide)
         right = replace(demand, columns=keys, rows={}).plus(
             [*needs_positions(self.right, "nest"), *self._sorting, *parts], halo_arcsec=wide
         )

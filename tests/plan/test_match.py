@@ -133,3 +133,24 @@ def test_nodes_above_a_match_do_not_count_its_pairs_again():
     pairs = in_memory(LEFT, "l", 200).crossmatch(in_memory(RIGHT, "r", 700), RADIUS_ARCSEC)
     above = pairs.query("mag < 99")[["objectId", "ra_l", "dec_l"]].cone_search(0.0, 0.0, 3600.0 * 180)
     assert above.account() == pairs.account()
+
+
+def test_picked_partitions_hold_only_their_own_rows_on_either_side():
+    left, right = in_memory(LEFT, "l", 4000), in_memory(RIGHT, "r", 100)
+    picked = right.partitions[:5]
+    stars = RIGHT.filter(pa.array(np.isin(RIGHT["starId"].to_numpy(), picked.compute().starId)))
+    assert found(left.crossmatch(picked, 600.0).compute()) == nearest(LEFT, stars, 600.0)
+    swapped = nearest(stars.rename_columns({"starId": "objectId"}), LEFT.rename_columns({"objectId": "starId"}), 600.0)
+    assert found(picked.crossmatch(left, 600.0).compute()) == {(o, s) for s, o in swapped}
+
+
+@pytest.mark.parametrize("columns", [["starId"], ["starId", "ra", "dec"]])
+def test_positions_that_were_not_selected_are_still_those_of_the_left_rows(columns):
+    left, right = in_memory(LEFT, "l", 300), in_memory(RIGHT, "r", 700)
+    whole = left.crossmatch(right, RADIUS_ARCSEC, how="left")
+    pairs = left[["objectId"]].crossmatch(right[columns], RADIUS_ARCSEC, how="left")
+    assert pairs.columns == ["objectId", *columns, "_dist_arcsec"]
+    inside, expected = (c.cone_search(0.0, 0.0, 40 * 3600.0).compute() for c in (pairs, whole))
+    assert inside.objectId.tolist() == expected.objectId.tolist() != []
+    again = pairs.crossmatch(in_memory(LEFT, "m", 500)[["mag"]], 0.001)
+    assert len(again.compute()) == len(whole)

@@ -151,3 +151,9 @@ def test_ids_of_different_types_are_refused_at_once():
     sources = SOURCES.set_column(1, "objectId", SOURCES["objectId"].cast(pa.float64()))
     with pytest.raises(PlanError, match="ids must be of one type"):
         in_memory(OBJECTS, "o").nest(in_memory(sources, "s"), on="objectId")
+
+
+def test_a_filter_above_does_not_turn_sources_into_orphans(tmp_path):
+    objects, sources = on_disk(tmp_path, OBJECTS, "objects", 100), in_memory(SOURCES, "s", 300)
+    nested = objects.nest(sources, on="objectId")
+    assert nested.query("mag < 15.2").account() == nested.account()
