@@ -94,7 +94,7 @@ class ModelBundle:
         -------
         pyarrow.Table
             ``class`` (string), ``class_probability`` (float32) and ``p_<label>`` (float32, adding up to 1) for each
-            row; all null where a row has no feature at all.
+            row; all null where a row has no feature at all, or none but counts of epochs.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class ModelBundle:
             The features differ; lists each difference.
         """
         matrix = self.features.matrix(table)
-        unknown = np.asarray(np.isnan(matrix).all(axis=1))
+        unknown = ~self.features.known(matrix)
         probabilities = self._probabilities(matrix)
         best = probabilities.argmax(axis=1)
         names = pa.DictionaryArray.from_arrays(pa.array(best, pa.int32(), mask=unknown), list(self.labels))

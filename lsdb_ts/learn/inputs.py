@@ -86,6 +86,14 @@ class FeatureColumns:
         out[~np.isfinite(out)] = np.nan
         return out
 
+    def known(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Tell which rows of a matrix hold a measurement: a number that is more than a count of epochs."""
+        from lsdb_ts.features import all_features
+
+        counts = {kind.name for kind in all_features() if kind.min_epochs == 0}
+        measured = [place for place, name in enumerate(self.names) if name.rpartition(".")[2] not in counts]
+        return np.asarray(np.isfinite(matrix[:, measured]).any(axis=1))
+
     def require(self, schema: pa.Schema) -> None:
         """Raise SchemaError, listing every difference, unless a table has just these features."""
         missing = [c for c in self.columns if c not in schema.names]

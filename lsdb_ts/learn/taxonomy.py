@@ -46,7 +46,7 @@ class Taxonomy:
         return tuple(self.parents.get(label, label) for label in self.labels)
 
     def codes(self, labels: Iterable[object]) -> NDArray[np.int64]:
-        """Return the place of each label among ``labels``.
+        """Return the place of each label, or of its text, among ``labels``.
 
         Raises
         ------
@@ -54,12 +54,12 @@ class Taxonomy:
             A label is missing or unknown; names its row.
         """
         place = {label: i for i, label in enumerate(self.labels)}
-        wanted = list(labels)
+        wanted = [None if label is None else str(label) for label in labels]
         for row, label in enumerate(wanted):
             if label not in place:
-                near = "drop the row, or give it a class" if label is None else did_you_mean(str(label), self.labels)
+                near = "drop the row, or give it a class" if label is None else did_you_mean(label, self.labels)
                 raise InputError(f"the label of row {row} is {label!r}, which is no class of the taxonomy; {near}")
-        return np.array([place[str(label)] for label in wanted], dtype=np.int64)
+        return np.array([place[label] for label in wanted if label is not None], dtype=np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """Return the taxonomy as plain JSON values."""

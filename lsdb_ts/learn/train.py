@@ -47,9 +47,9 @@ def train(
     ----------
     features : pyarrow.Table
         One row per object. Columns that are structs of numbers are taken (all the columns feature extraction adds);
-        null and NaN are fine. Rows without a single number are left out and counted.
+        null and NaN are fine. Rows without a single number but counts of epochs are left out and counted.
     labels : array_like of str, length n
-        The class of each row.
+        The class of each row; numbers become their text.
     seed : int
         Equal seeds and tables give equal models.
     taxonomy : Taxonomy, optional
@@ -85,7 +85,7 @@ def train(
     taxonomy = taxonomy if taxonomy is not None else Taxonomy.flat(str(label) for label in wanted if label is not None)
     codes = taxonomy.codes(wanted)
     matrix = inputs.matrix(features)
-    known = ~np.isnan(matrix).all(axis=1)
+    known = inputs.known(matrix)
     matrix, codes = matrix[known], codes[known]
     _enough(codes, taxonomy)
     part = _split(codes, seed)
@@ -115,7 +115,10 @@ def train(
 def _as_list(labels: Any) -> list[object]:
     if isinstance(labels, pa.Array | pa.ChunkedArray):
         return list(labels.to_pylist())
-    return [None if x is None or x != x else x for x in np.asarray(labels, dtype=object).ravel().tolist()]
+    import pandas as pd
+
+    values = np.asarray(labels, dtype=object).ravel()
+    return [None if missing else x for x, missing in zip(values.tolist(), pd.isna(values).tolist(), strict=True)]
 
 
 def _enough(codes: Codes, taxonomy: Taxonomy) -> None:

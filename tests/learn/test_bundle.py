@@ -88,6 +88,17 @@ def test_a_row_without_features_is_not_classified(bundle):
     assert None not in predicted[0].values()
 
 
+def test_counts_of_epochs_alone_do_not_make_a_class():
+    table, labels = feature_table()
+    values = table["features_r"].combine_chunks().field("mean")
+    values = pa.concat_arrays([values, pa.nulls(1, pa.float32())])
+    counts = pa.array([5.0] * len(labels) + [0.0], pa.float32())
+    table = pa.table({"features_r": pa.StructArray.from_arrays([values, counts], ["mean", "n_epochs"])})
+    bundle = train(table, [*labels, "star"])
+    assert bundle.card["rows_without_features"] == 1
+    assert bundle.predict(table)["class"].is_null().to_pylist() == [False] * len(labels) + [True]
+
+
 def test_other_columns_of_the_catalog_do_not_matter(bundle):
     table, _ = feature_table()
     assert bundle.predict(table.append_column("ra", pa.array(np.zeros(N)))).equals(bundle.predict(table))

@@ -1,6 +1,7 @@
 """Training is repeatable, scored on unseen objects, calibrated, and clear about labels it cannot use."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -113,6 +114,7 @@ def test_a_taxonomy_groups_classes_into_kinds():
         (lambda labels: labels[:-1], "300 rows of features, but 299 labels"),
         (lambda labels: ["quasar", *labels[1:]], "quasar: 1.*need two"),
         (lambda labels: [None, *labels[1:]], "label of row 0 is None"),
+        (lambda labels: pd.array([*labels[:-1], pd.NA], dtype="string"), "label of row 299 is None"),
         (lambda labels: ["agn"] * 300, "1 class"),
     ],
 )
@@ -120,6 +122,12 @@ def test_labels_that_cannot_be_used_are_named(change, message):
     table, labels = feature_table(300)
     with pytest.raises(InputError, match=message):
         train(table, change(list(labels)))
+
+
+def test_labels_may_be_numbers():
+    table, labels = feature_table(300)
+    numbers = np.searchsorted(CLASSES, labels) + 2222
+    assert train(table, numbers).labels == ("2222", "2223", "2224")
 
 
 def test_an_unknown_label_is_named_with_its_row_and_the_nearest_class():
