@@ -29,7 +29,7 @@ class Epochs:
     error: NDArray[np.float64]
     """One standard deviation; NaN where unknown."""
     good: NDArray[np.bool_]
-    """False where the quality column flags the epoch."""
+    """False where the quality column flags the epoch, or is null."""
     is_mag: bool
     unit: str | None
 
@@ -78,7 +78,7 @@ class Epochs:
             band=_names(full.get(known.band or ""), time.size),
             value=full[value].astype(np.float64),
             error=full[error].astype(np.float64) if error in full else np.full(time.size, np.nan),
-            good=full[known.quality].astype(bool) == 0 if known.quality in full else np.ones(time.size, dtype=bool),
+            good=_unflagged(full.get(known.quality or ""), time.size),
             is_mag=known.flux is None,
             unit=unit or ("nJy" if known.flux in {"psfFlux", "psfDiffFlux"} else None),
         )
@@ -128,6 +128,15 @@ def _completed(stored: Roles, columns: Mapping[str, Any]) -> Roles:
         for role in ("flux", "flux_error", "mag", "mag_error"):
             guessed.pop(role, None)
     return Roles(**{**guessed, **dict(stored.items())})
+
+
+def _unflagged(column: NDArray[Any] | None, n: int) -> NDArray[np.bool_]:
+    if column is None:
+        return np.ones(n, dtype=bool)
+    import pandas as pd
+
+    missing = pd.isna(column)
+    return ~(missing | np.where(missing, False, column).astype(bool))
 
 
 def _names(column: NDArray[Any] | None, n: int) -> NDArray[np.object_]:

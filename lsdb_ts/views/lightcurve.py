@@ -160,10 +160,12 @@ def _draw(ax: Any, epochs: Epochs, x: NDArray[np.float64], *, second_cycle: bool
             rows = (epochs.band == band) & (epochs.good == good) & np.isfinite(epochs.value)
             if not rows.any():
                 continue
+            error = epochs.error[rows]
+            known = np.isfinite(error) & (error > 0)
             ax.errorbar(
                 x[rows],
                 epochs.value[rows] / scale,
-                yerr=np.nan_to_num(epochs.error[rows]) / scale if np.isfinite(epochs.error[rows]).any() else None,
+                yerr=np.where(known, error, 0.0) / scale if known.any() else None,
                 fmt=look.marker,
                 color=look.colour,
                 markersize=size * (1.25 if look.marker == "*" else 1.0),

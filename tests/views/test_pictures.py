@@ -118,6 +118,20 @@ def test_flagged_epochs_are_drawn_hollow(curve):
     assert "flagged" in legend(ax)
 
 
+@pytest.mark.parametrize("flags", [pa.array([None, False, True]), pa.array([None, 0, 8], pa.int32())])
+def test_a_null_flag_is_a_flag(flags):
+    epochs = Epochs.of(pa.table({"mjd": [1.0, 2.0, 3.0], "psfFlux": [1.0, 2.0, 3.0], "psfFlux_flag": flags}))
+    assert epochs.good.tolist() == [False, True, False]
+
+
+def test_errors_that_are_none_draw_no_bars():
+    times = np.arange(4.0)
+    curve = {"mjd": times, "psfFlux": times + 1, "psfFluxErr": [-99.0, np.inf, np.nan, 1.0], "band": ["g"] * 4}
+    low, high = plot_lightcurve(curve).get_ylim()
+    assert 0 < low < 1
+    assert 5 < high < 6
+
+
 def test_a_curve_without_epochs_says_so(curve):
     ax = plot_lightcurve({name: values[:0] for name, values in curve.items()})
     assert "no epochs" in [text.get_text() for text in ax.texts]
