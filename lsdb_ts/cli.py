@@ -199,6 +199,8 @@ def lightcurve(
     from lsdb_ts.catalog import open_catalog
     from lsdb_ts.views.terminal import epochs_json, epochs_report
 
+    if fold is not None and not (math.isfinite(fold) and fold > 0):
+        raise PlanError(f"--fold {fold:g}: need a period in days, more than 0")
     opened = open_catalog(catalog)
     nested = _nested_column(opened, name)
     column, key = _id_of(opened, object_id, id_column)
@@ -288,8 +290,11 @@ def _id_of(opened: Catalog, text: str, column: str) -> tuple[str, int | str]:
             f"there are: {', '.join(opened.columns[:12])}"
         )
     require(opened.schema, [found], opened.name)
-    if not pa.types.is_integer(opened.schema.field(found).type):
+    kind = opened.schema.field(found).type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return found, text
+    if not pa.types.is_integer(kind):
+        raise PlanError(f'"{found}" is {kind}: ids are whole numbers or text, name their column by --id-column')
     try:
         return found, int(text)
     except ValueError as error:

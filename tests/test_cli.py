@@ -219,6 +219,17 @@ def test_ids_and_columns_that_are_not_there_are_named(out, single, tmp_path):
     assert "has no light curves" in run("lightcurve", made, 17, code=cli.MISUSE)
 
 
+@pytest.mark.parametrize("period", ["0", "-1", "nan"])
+def test_a_period_that_is_none_is_misuse(out, truth, period):
+    found = run("lightcurve", out, truth[0], "--fold", period, code=cli.MISUSE)
+    assert "need a period in days, more than 0" in found
+
+
+def test_a_column_that_cannot_hold_ids_is_misuse(out, truth):
+    found = run("lightcurve", out, truth[0], "--id-column", "coord_ra", code=cli.MISUSE)
+    assert "ids are whole numbers or text" in found
+
+
 def test_looking_up_one_object_reads_only_the_columns_it_shows(out, truth):
     from lsdb_ts.store.read import recording
 
