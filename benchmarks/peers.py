@@ -218,13 +218,15 @@ the second displaced by 0.2 arcsec.
 {as_markdown(rows)}
 
 * Medians of {repeats} repeats in warm processes, the sides taking turns; "first run" includes imports and compilation.
-* "MB read" is what was asked of the operating system; "peak MB" is the resident memory of the process and its
-  workers, libraries included; "tasks" are pieces of work given to a scheduler or pool.
+* "MB read" is what was asked of the operating system in read calls (our repartition maps its scratch files into
+  memory, and those do not count); "peak MB" is the resident memory of the process and its workers, libraries
+  included; "tasks" are pieces of work given to a scheduler or pool.
 * Load average of the machine (five minutes) at the end: {os.getloadavg()[1]:.1f}; above the number of cores, others
   were at work on it too, which the taking of turns evens out but does not remove.
 * The catalogs matched are those that hats-import wrote, margins included. All sides gave the same rows.
-* hats-import runs on a Dask cluster of two worker processes, as its documentation proposes; lsdb_ts and LSDB run on
-  threads, without a client.
+* hats-import runs on a Dask cluster of {os.cpu_count()} worker processes, as its documentation proposes,
+  started before the clock; lsdb_ts and LSDB run on threads, without a client.
+* "3 columns" are chosen after the match, on both sides. Who names columns when opening reads fewer in LSDB, too.
 * "zstd-3": the compression level that lsdb_ts uses, in place of the peers' default of 15.
 * Ours: {", ".join(f"{p} {v}" for p, v in ours.items())}. Peers: {", ".join(p.replace("==", " ") for p in PINS)}.
 """

@@ -1,6 +1,7 @@
 """The work of the benchmark as LSDB and hats-import do it, in their own environment. See peers.py."""
 
 import functools
+import os
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def _client():
     """Start the workers once, outside of what is measured."""
     from dask.distributed import Client
 
-    return Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    return Client(n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None)
 
 
 def crossmatch(left: str, right: str, radius_arcsec: float, columns: list | None) -> Measured:
