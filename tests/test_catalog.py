@@ -161,3 +161,17 @@ def test_an_empty_frame_is_a_catalog_of_no_rows():
     assert len(empty.compute()) == 0
     assert len(in_memory(TABLE, "o").crossmatch(empty, 1.0).compute()) == 0
     assert len(empty.crossmatch(in_memory(TABLE, "o"), 1.0).compute()) == 0
+
+
+def test_a_function_sees_the_columns_in_the_order_they_were_selected(catalog):
+    first = catalog[["mag", "objectId"]].map_partitions(lambda frame: frame.iloc[:, :1])
+    assert first.columns == ["mag"]
+    assert first.compute()["mag"].tolist() == catalog.compute()["mag"].tolist()
+
+
+def test_two_columns_of_one_name_are_refused(catalog):
+    twice = FRAME.rename(columns={"junk": "mag"})
+    with pytest.raises(PlanError, match='two columns called "mag"'):
+        lt.from_dataframe(twice)
+    with pytest.raises(InputError, match='two columns called "mag"'):
+        lt.from_dataframe(TABLE.rename_columns({"junk": "mag"}))

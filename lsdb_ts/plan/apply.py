@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,12 +73,19 @@ class Map(Unary):
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Call the function."""
         part = parts[0]
-        table = conform(self.function(part.table), self.output, self.summary)
+        table = conform(self.function(self._given(part.table)), self.output, self.summary)
         if self.rowwise:
             if table.num_rows != part.table.num_rows:
                 raise PlanError(f"{self.summary} is rowwise but made {table.num_rows} rows of {part.table.num_rows}")
             return part.with_table(table)
         return Partition.all_core(sorted_by_place(table) if HEALPIX in table.column_names else table)
+
+    def _given(self, table: pa.Table) -> pa.Table:
+        """Return the columns in the order of the inputs: the order in which a selection below names them."""
+        bases = (c if c in table.column_names else c.partition(".")[0] for c in self.inputs)
+        place = [HEALPIX] if HEALPIX in table.column_names else []
+        names = list(dict.fromkeys([*place, *bases]))
+        return table.select(names) if names else table
 
     def identity(self) -> Mapping[str, Any]:
         """Return the function's code and declarations."""
@@ -192,27 +200,46 @@ def identify(function: Any) -> dict[str, Any]:
     """
     if hasattr(function, "identity"):
         return {"type": type(function).__name__, **function.identity()}
+    if isinstance(function, functools.partial):
+        carried = settled([function.args, function.keywords])
+        return {"type": "partial", "function": identify(function.func), "values": carried}
     code = getattr(function, "__code__", None)
     try:
         text = inspect.getsource(function)
     except (OSError, TypeError):
-        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code is not None else repr(function)
+        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code is not None else str(settled(function))
     cells = getattr(function, "__closure__", None) or ()
-    carried = [_settled(cell.cell_contents) for cell in cells]
+    carried = [settled(cell.cell_contents) for cell in cells]
     return {
         "module": getattr(function, "__module__", ""),
         "name": getattr(function, "__qualname__", type(function).__name__),
         "code": hashlib.sha256(text.encode()).hexdigest(),
         "values": [
             *carried,
-            _settled(getattr(function, "__defaults__", None)),
-            _settled(getattr(function, "__kwdefaults__", None)),
+            settled(getattr(function, "__defaults__", None)),
+            settled(getattr(function, "__kwdefaults__", None)),
+            settled(getattr(function, "__self__", None)),
         ],
     }
 
 
-def _settled(value: Any) -> Any:
-    """Return a form of a value that is the same in every process."""
-    if isinstance(value, np.ndarray):
-        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-    return identify(value) if callable(value) and hasattr(value, "__code__") else repr(value)
+def settled(value: Any) -> Any:
+    """Return a JSON form of a value that is the same in every process, and another one for another value.
+
+    Not the text of large values: numpy and pandas leave out their middle.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [settled(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): settled(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return [str(value.dtype), list(value.shape), content]
+    if callable(value) and (hasattr(value, "__code__") or isinstance(value, functools.partial)):
+        return identify(value)
+    try:
+        return hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return repr(value)

@@ -50,6 +50,9 @@ def from_frame(frame: pandas.DataFrame) -> pa.Table:
 
     if not isinstance(frame, pandas.DataFrame):
         raise PlanError(f"the function returned a {type(frame).__name__}; need a pandas DataFrame or NestedFrame")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise PlanError(f'the frame has two columns called "{twice[0]}": rename one of them')
     arrays: dict[str, Any] = {}
     if frame.index.name == HEALPIX:
         arrays[HEALPIX] = pa.array(np.asarray(frame.index, dtype=np.int64))
@@ -81,10 +84,6 @@ class FrameFunction:
 
     def identity(self) -> dict[str, Any]:
         """Return code and arguments."""
-        from lsdb_ts.plan.apply import identify
+        from lsdb_ts.plan.apply import identify, settled
 
-        return {
-            "function": identify(self.function),
-            "args": repr(self.args),
-            "kwargs": repr(sorted(self.kwargs.items())),
-        }
+        return {"function": identify(self.function), "args": settled(self.args), "kwargs": settled(self.kwargs)}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
@@ -141,14 +142,17 @@ def filter_epochs(curves: pa.StructArray, predicate: Predicate, prefix: str) -> 
     keep = predicate.holds(flat)
     lengths = lists[0].value_lengths().fill_null(0).to_numpy()
     before = np.concatenate([[0], np.cumsum(keep)])
-    offsets = pa.array(before[np.concatenate([[0], np.cumsum(lengths)])].astype(np.int32))
+    offsets = before[np.concatenate([[0], np.cumsum(lengths)])]
     kept = flat.filter(pa.array(keep))
     mask = curves.is_null() if curves.null_count else None
-    arrays = [
-        pa.ListArray.from_arrays(offsets, kept.column(i).combine_chunks(), type=part.type)
-        for i, part in enumerate(parts)
-    ]
+    arrays = [_listed(offsets, kept.column(i).combine_chunks(), part.type) for i, part in enumerate(parts)]
     return pa.StructArray.from_arrays(arrays, fields=parts, mask=mask)
+
+
+def _listed(offsets: NDArray[np.int64], values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_large_list(kind):
+        return pa.LargeListArray.from_arrays(pa.array(offsets), values, type=kind)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values, type=kind)
 
 
 @dataclass(frozen=True, eq=False)

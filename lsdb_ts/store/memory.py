@@ -40,8 +40,11 @@ class MemorySource:
         PositionError
             A coordinate is missing, NaN or off the sky; names row and value.
         InputError
-            Coordinates are float32, which rounds them by up to 0.05 arcsec.
+            Coordinates are float32, which rounds them by up to 0.05 arcsec; or two columns have one name.
         """
+        twice = [c for c in table.column_names if table.column_names.count(c) > 1]
+        if twice:
+            raise InputError(f'{name} has two columns called "{twice[0]}": rename one of them')
         require(table.schema, (ra, dec), name)
         for column in (ra, dec):
             kind = table.schema.field(column).type

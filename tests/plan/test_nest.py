@@ -157,3 +157,15 @@ def test_a_filter_above_does_not_turn_sources_into_orphans(tmp_path):
     objects, sources = on_disk(tmp_path, OBJECTS, "objects", 100), in_memory(SOURCES, "s", 300)
     nested = objects.nest(sources, on="objectId")
     assert nested.query("mag < 15.2").account() == nested.account()
+
+
+@pytest.mark.parametrize("lists", [pa.list_, pa.large_list])
+def test_epochs_are_kept_in_lists_of_either_size(lists):
+    times = pa.array([[1.0, 5.0], [], [2.0, 3.0, 9.0]], lists(pa.float64()))
+    curves = pa.StructArray.from_arrays(
+        [times], fields=[pa.field("time", times.type)], mask=pa.array([False, True, False])
+    )
+    catalog = in_memory(OBJECTS.slice(0, 3).append_column("lc", curves), "either")
+    rows = catalog.query("lc.time < 4").to_arrow().sort_by("objectId")
+    assert rows.schema.field("lc").type == curves.type
+    assert rows["lc"].to_pylist() == [{"time": [1.0]}, None, {"time": [2.0, 3.0]}]
