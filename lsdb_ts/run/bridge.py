@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.node import Node, check, expanded, produce
@@ -43,5 +45,20 @@ def to_dask(node: Node, demand: Demand) -> Any:
     import dask.dataframe as dd
 
     check(node, demand)
+    _teach_dask_nested_columns()
     meta = to_frame(output_schema(node, demand).empty_table())
+    if len(demand.pixels) == 0:
+        return dd.from_pandas(meta, npartitions=1)
     return dd.from_map(_Partitions(node, demand), range(len(demand.pixels)), meta=meta, enforce_metadata=False)
+
+
+def _teach_dask_nested_columns() -> None:
+    """Let Dask make the small stand-ins for nested columns with which it finds out what an operation returns."""
+    from dask.dataframe.extensions import make_array_nonempty
+    from nested_pandas import NestedDtype
+    from nested_pandas.series.ext_array import NestedExtensionArray
+
+    @make_array_nonempty.register(NestedDtype)
+    def _two_empty_curves(dtype: NestedDtype) -> NestedExtensionArray:
+        empty = {name: [] for name in dtype.pyarrow_dtype.names}
+        return NestedExtensionArray(pa.array([empty, empty], type=dtype.pyarrow_dtype))

@@ -128,9 +128,12 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
         "pixels": fingerprint([demand.pixels.orders.tolist(), demand.pixels.numbers.tolist()]),
         "versions": {package: version(package) for package in ("lsdb_ts", "pyarrow", "numpy")},
     }
-    if (path / "hats.properties").exists() and not (path / WORK).exists():
-        return _already_written(path, fingerprint(identity))
     journal = Journal(path / WORK)
+    if (path / "hats.properties").exists() and not journal.exists():
+        account = _already_written(path, fingerprint(identity))
+        # What a kill left while the journal was being removed.
+        shutil.rmtree(path / WORK, ignore_errors=True)
+        return account
     journal.begin(identity)
     done = journal.done()
     keys = [f"{p.order}/{p.number}" for p in demand.pixels]

@@ -1,5 +1,6 @@
 """Runs that write can be stopped anywhere and started again, and one bad partition does not cost the others."""
 
+import functools
 import hashlib
 import os
 import signal
@@ -9,12 +10,15 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import lsdb_ts as lt
 from lsdb_ts.errors import CatalogError, OutputError, PlanError, ResumeError, RunError
+from lsdb_ts.plan.node import identity_of
 from lsdb_ts.store.hats import WORK
+from lsdb_ts.store.journal import fingerprint
 from tests.skycases import in_memory, neighbours_table, objects_table
 
 TABLE = objects_table(3000)
@@ -169,3 +173,50 @@ def test_work_that_cannot_fit_a_worker_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(budget, "memory_per_task", lambda: 1000)
     with pytest.raises(PlanError, match=r"needs about .* KiB and a worker has 1000 B"):
         in_memory(TABLE, "o").compute()
+
+
+def scaled(frame, factors):
+    return frame.assign(mag=frame["mag"] * np.ravel(factors)[-1])
+
+
+class Scaler:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def scaled(self, frame):
+        return frame.assign(mag=frame["mag"] * self.factor)
+
+    def __call__(self, frame):
+        return self.scaled(frame)
+
+
+def _values(factor):
+    factors = np.ones(5000)
+    factors[2500] = factor
+    return factors
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c, factor: c.map_partitions(scaled, _values(factor)),
+        lambda c, factor: c.map_partitions(scaled, factors=[_values(factor)]),
+        lambda c, factor: c.map_partitions(functools.partial(scaled, factors=_values(factor))),
+        lambda c, factor: c.map_partitions(Scaler(factor).scaled),
+        lambda c, factor: c.map_partitions(Scaler(factor)),
+    ],
+    ids=["array", "array in a list", "partial", "method", "callable"],
+)
+def test_a_function_with_other_values_is_another_plan(call):
+    catalog = in_memory(TABLE, "o", 500)
+    one, same, other = (fingerprint(identity_of(call(catalog, factor).plan)) for factor in (2.0, 2.0, 3.0))
+    assert one == same != other
+
+
+def test_a_kill_while_the_journal_is_removed_leaves_a_finished_catalog(tmp_path):
+    catalog = in_memory(TABLE, "o", 500)
+    catalog.write(tmp_path / "out")
+    (tmp_path / "out" / WORK).mkdir()
+    (tmp_path / "out" / WORK / "done-somewhere-1.jsonl").touch()
+    assert len(catalog.write(tmp_path / "out")) == len(TABLE)
+    assert not (tmp_path / "out" / WORK).exists()
