@@ -225,7 +225,8 @@ def _stetson_mean(x, e, start):  # type: ignore[no-untyped-def]
             Y += w * x[i]
         change = abs(Y / W - mean)
         mean = Y / W
-        if change <= _STETSON_TOLERANCE * abs(mean):
+        # In units of the mean's own error: the result must not depend on unit or zero point.
+        if change * math.sqrt(W) <= _STETSON_TOLERANCE:
             break
     return mean
 
