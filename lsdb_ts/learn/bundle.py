@@ -134,19 +134,23 @@ class ModelBundle:
         try:
             with zipfile.ZipFile(path) as archive:
                 content, weights = json.loads(archive.read("bundle.json")), archive.read("model.skops")
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{path} is not a model bundle ({error}): need a file that ModelBundle.save wrote"
-            ) from error
-        reader = _READERS.get(content.get("format"))
+            number = content["format"]
+        except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise _no_bundle(path, error) from error
+        reader = _READERS.get(number)
         if reader is None:
             known = ", ".join(map(str, _READERS))
             raise InputError(
-                f"{path} has bundle format {content.get('format')}, this version reads {known}: "
-                'pip install --upgrade "lsdb_ts[learn]"'
+                f'{path} has bundle format {number}, this version reads {known}: pip install --upgrade "lsdb_ts[learn]"'
             )
-        bundle = reader(content, _load_model(weights, path))
-        bundle._still_says(np.array(content["probe_probabilities"]), path)
+        try:
+            bundle, expected = reader(content, _load_model(weights, path)), np.array(content["probe_probabilities"])
+        except LsdbTsError:
+            raise
+        except Exception as error:
+            # skops lets through whatever a damaged archive leads to.
+            raise _no_bundle(path, error) from error
+        bundle._still_says(expected, path)
         return bundle
 
     def _probabilities(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -192,6 +196,11 @@ def _from_json(content: Mapping[str, Any], model: Any) -> ModelBundle:
 
 
 _READERS: Mapping[int, Callable[[Mapping[str, Any], Any], ModelBundle]] = {FORMAT: _from_json}
+
+
+def _no_bundle(path: Path, error: Exception) -> InputError:
+    what = f"{type(error).__name__}: {error}"
+    return InputError(f"{path} is not a model bundle ({what}): need a file that ModelBundle.save wrote")
 
 
 def needs_extra(error: ImportError) -> LsdbTsError:

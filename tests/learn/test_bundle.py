@@ -137,6 +137,15 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path):
             ModelBundle.load(path)
 
 
+@pytest.mark.parametrize(
+    "part", [{"bundle.json": b"[]"}, {"bundle.json": b"{}"}, {"bundle.json": b'{"format": 1}'}, {"model.skops": b"x"}]
+)
+def test_a_damaged_bundle_is_refused(saved, part):
+    rewritten(saved, **part)
+    with pytest.raises(InputError, match="is not a model bundle"):
+        ModelBundle.load(saved)
+
+
 def test_a_bundle_of_a_later_format_says_what_to_do(saved):
     with zipfile.ZipFile(saved) as archive:
         content = json.loads(archive.read("bundle.json"))
