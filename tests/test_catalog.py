@@ -175,3 +175,17 @@ def test_two_columns_of_one_name_are_refused(catalog):
         lt.from_dataframe(twice)
     with pytest.raises(InputError, match='two columns called "mag"'):
         lt.from_dataframe(TABLE.rename_columns({"junk": "mag"}))
+
+
+def test_a_function_sees_whole_partitions_whatever_is_matched_above(catalog):
+    coarse, fine = in_memory(TABLE, "coarse", 5000), in_memory(TABLE, "fine", 40)
+    brightest = coarse.map_partitions(lambda frame: frame.nsmallest(3, "mag"))
+    expected = brightest.compute().objectId.tolist()
+    matched = brightest.crossmatch(fine[["junk"]], 0.001, how="left")
+    assert matched.npartitions > brightest.npartitions
+    assert matched.compute().objectId.tolist() == expected
+
+
+def test_a_rowwise_function_that_sorts_is_refused(catalog):
+    with pytest.raises(RunError, match="another order"):
+        catalog.map_partitions(lambda frame: frame.iloc[::-1], rowwise=True).compute()

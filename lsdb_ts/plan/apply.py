@@ -35,7 +35,8 @@ class Map(Unary):
     inputs : tuple of str
         The columns it needs.
     rowwise : bool
-        Each output row comes from the input row at the same place: then halo rows can go through it too.
+        Each output row comes from the input row at the same place: then halo rows can go through it too. Any other
+        function is given whole leaves of the child, even where a match above works in finer pixels.
     """
 
     function: TableFunction
@@ -68,7 +69,11 @@ class Map(Unary):
                 f"or write the result first and open it again"
             )
         place = (HEALPIX,) if self.child.positions is not None else ()
-        return (replace(demand, columns=(*place, *expanded(self.child.schema, self.inputs)), rows={}),)
+        columns = (*place, *expanded(self.child.schema, self.inputs))
+        pixels = demand.pixels
+        if not self.rowwise and len(pixels):
+            pixels = self.layout.take(pixels.ranges.overlaps(self.layout.starts, self.layout.stops))
+        return (replace(demand, columns=columns, pixels=pixels, rows={}),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Call the function."""
@@ -77,8 +82,17 @@ class Map(Unary):
         if self.rowwise:
             if table.num_rows != part.table.num_rows:
                 raise PlanError(f"{self.summary} is rowwise but made {table.num_rows} rows of {part.table.num_rows}")
+            if HEALPIX in table.column_names and not table.column(HEALPIX).equals(part.table.column(HEALPIX)):
+                raise PlanError(f"{self.summary} is rowwise but gave its rows another order: keep the frame's index")
             return part.with_table(table)
-        return Partition.all_core(sorted_by_place(table) if HEALPIX in table.column_names else table)
+        if HEALPIX not in table.column_names:
+            return Partition.all_core(table)
+        made = Partition.all_core(sorted_by_place(table))
+        leaf = int(self.layout.leaf_of(np.array([demand.pixel.start]))[0])
+        if leaf < 0 or self.layout[leaf] != demand.pixel:
+            place = made.table.column(HEALPIX).to_numpy()
+            return made.filter((place >= demand.pixel.start) & (place < demand.pixel.stop))
+        return made
 
     def _given(self, table: pa.Table) -> pa.Table:
         """Return the columns in the order of the inputs: the order in which a selection below names them."""

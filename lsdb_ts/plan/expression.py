@@ -249,10 +249,11 @@ def _chain(node: ast.Compare, value: Any) -> Any:
     tests = []
     for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
         if isinstance(operator, ast.In | ast.NotIn):
-            found = _among(_undictionary(left), pa.array(list(right)))
+            found = _among(_undictionary(left), list(right))
             tests.append(pc.invert(found) if isinstance(operator, ast.NotIn) else found)
         else:
-            tests.append(_COMPARE[type(operator)](_undictionary(left), _undictionary(right)))
+            left, right = _undictionary(left), _undictionary(right)
+            tests.append(_COMPARE[type(operator)](_typed(left, right), _typed(right, left)))
     return functools.reduce(pc.and_kleene, tests)
 
 
@@ -261,8 +262,20 @@ def _undictionary(side: Any) -> Any:
     return side.cast(kind.value_type) if kind is not None and pa.types.is_dictionary(kind) else side
 
 
-def _among(values: Any, members: pa.Array) -> Any:
+def _typed(constant: Any, other: Any) -> Any:
+    """Give a constant the type of the column it is compared with, where Arrow would find no common one."""
+    kind = getattr(other, "type", None)
+    if isinstance(constant, str) and kind is not None and pa.types.is_timestamp(kind):
+        return pa.scalar(constant).cast(kind)
+    is_count = isinstance(constant, int) and not isinstance(constant, bool) and 0 <= constant < 1 << 64
+    return pa.scalar(constant, kind) if is_count and kind == pa.uint64() else constant
+
+
+def _among(values: Any, listed: list[Any]) -> Any:
     """Tell which values are members; Arrow compares only equal types."""
+    # Arrow takes integers for int64, which these may exceed.
+    is_count = values.type == pa.uint64() and all(isinstance(v, int) and v >= 0 for v in listed)
+    members = pa.array(listed, pa.uint64() if is_count else None)
     if pa.types.is_integer(values.type) and pa.types.is_floating(members.type):
         return pc.is_in(values.cast(members.type), value_set=members)
     return pc.is_in(values, value_set=members.cast(values.type))
@@ -318,4 +331,6 @@ def _plain(value: Any) -> Any:
     """Turn numpy and pandas values and sets into plain Python, which is comparable and has a JSON form."""
     if isinstance(value, set | frozenset | range):
         return sorted(value)
+    if isinstance(value, np.datetime64):
+        return value.astype("datetime64[us]").item()
     return value.tolist() if hasattr(value, "tolist") else value

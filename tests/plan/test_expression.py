@@ -251,3 +251,12 @@ def test_a_predicate_is_a_value():
     assert one == same
     assert hash(one) == hash(same)
     assert one != Predicate.parse("mag < @limit", {"limit": 3.0})
+
+
+def test_times_compare_with_text_and_numpy_and_large_counts_with_integers():
+    times = pa.array(np.array(["2025-01-01T12:00", "2025-01-02"], dtype="datetime64[ns]"))
+    table = pa.table({"t": times, "u": pa.array([2**63 + 1, 2**63 + 5], pa.uint64())})
+    noon = np.datetime64("2025-01-01T18:00:00", "ns")
+    for text in ("t > '2025-01-01 18:00'", "t > @noon", f"u > {2**63 + 1}", f"u in [{2**63 + 5}]", f"{2**63 + 2} < u"):
+        assert Predicate.parse(text, {"noon": noon}).holds(table).tolist() == [False, True], text
+    assert Predicate.parse("u > 5").holds(table).all()
