@@ -23,7 +23,7 @@ from lsdb_ts.plan.nest import Nest
 from lsdb_ts.plan.node import Node, whole
 from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick, Select
 from lsdb_ts.plan.scan import Scan
-from lsdb_ts.schema import HEALPIX, Roles, is_nested, require
+from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.region import Cone
@@ -245,17 +245,10 @@ class Catalog:
             The nested column. Only the parts that the features need are read.
         """
         require(self.schema, [lightcurve], self.name)
-        column = self.schema.field(lightcurve)
-        if not is_nested(column):
-            raise PlanError(f'"{lightcurve}" of {self.name} is {column.type} and not a light curve (a struct of lists)')
-        roles = Roles.of(column.type)
-        if roles == Roles():
-            roles = Roles.guess(f.name for f in column.type)
-        inputs = tuple(f"{lightcurve}.{part}" for part in feature_set.inputs(roles))
         from lsdb_ts.features.extraction import Extraction
 
-        extraction = Extraction(feature_set, lightcurve, roles)
-        return Catalog(Extend(self.plan, extraction, tuple(feature_set.fields), inputs, dropped=(lightcurve,)))
+        extraction = Extraction.of(feature_set, self.schema.field(lightcurve), self.name)
+        return Catalog(Extend(self.plan, extraction, extraction.fields, extraction.inputs, dropped=(lightcurve,)))
 
     def classify(self, bundle: ModelBundle) -> Catalog:
         """Add the class and the probabilities that a trained model gives each row.

@@ -189,3 +189,19 @@ def test_a_function_sees_whole_partitions_whatever_is_matched_above(catalog):
 def test_a_rowwise_function_that_sorts_is_refused(catalog):
     with pytest.raises(RunError, match="another order"):
         catalog.map_partitions(lambda frame: frame.iloc[::-1], rowwise=True).compute()
+
+
+def test_features_come_in_the_unit_of_the_light_curves(tmp_path):
+    import partitioner
+    from lsdb_ts.schema import unit_of
+    from lsdb_ts.testing import simulate_survey
+
+    raw = simulate_survey(tmp_path / "raw", n_objects=100)
+    partitioner.run(partitioner.Survey.read(raw.toml), tmp_path / "survey", show=False)
+    features = lt.open_catalog(tmp_path / "survey").features(lt.FeatureSet.basic(bands="gr"))
+    written = features.write(tmp_path / "features")
+    for catalog in (features, written):
+        kind = catalog.schema.field("features_g").type
+        assert unit_of(kind.field("mean")) == "nJy"
+        assert unit_of(kind.field("lin_slope")) == "nJy/d"
+        assert catalog.schema.field("features_g").metadata[b"feature_set"]

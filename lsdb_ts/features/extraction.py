@@ -7,8 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from lsdb_ts.errors import PlanError
+from lsdb_ts.features.protocol import VALUE
 from lsdb_ts.features.sets import FeatureSet
-from lsdb_ts.schema import Roles
+from lsdb_ts.schema import Roles, is_nested, unit_of, with_unit
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,33 @@ class Extraction:
     """Name of the nested column."""
     roles: Roles
     """Roles of its parts."""
+    unit: str = VALUE
+    """Unit of its fluxes or magnitudes."""
+
+    @classmethod
+    def of(cls, feature_set: FeatureSet, column: pa.Field, where: str) -> Extraction:
+        """Plan the extraction from a nested column; raises PlanError if it is none, or lacks a role."""
+        if not is_nested(column):
+            raise PlanError(f'"{column.name}" of {where} is {column.type} and not a light curve (a struct of lists)')
+        roles = Roles.of(column.type)
+        if roles == Roles():
+            roles = Roles.guess(part.name for part in column.type)
+        brightness = roles.flux or roles.mag
+        unit = unit_of(column.type.field(brightness)) if brightness else None
+        return cls(feature_set, column.name, roles, unit or VALUE)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The parts of the column that are read, with its name in front."""
+        return tuple(f"{self.lightcurve}.{part}" for part in self.feature_set.inputs(self.roles))
+
+    @property
+    def fields(self) -> tuple[pa.Field, ...]:
+        """The output, in the units of the light curves."""
+        return tuple(
+            column.with_type(pa.struct([self._in_unit(part) for part in column.type]))
+            for column in self.feature_set.fields
+        )
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Extract."""
@@ -32,3 +61,6 @@ class Extraction:
             "lightcurve": self.lightcurve,
             "roles": dict(self.roles.items()),
         }
+
+    def _in_unit(self, part: pa.Field) -> pa.Field:
+        return with_unit(part, (unit_of(part) or "").replace(VALUE, self.unit))

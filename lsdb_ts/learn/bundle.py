@@ -177,7 +177,8 @@ class ModelBundle:
             "confusion": self.confusion.tolist(),
             "card": dict(self.card),
             "probe": [[None if np.isnan(x) else float(x) for x in row] for row in self.probe],
-            "probe_probabilities": self._probabilities(self.probe).tolist(),
+            # Rounded: the last bits differ between processors, and the fingerprint must not.
+            "probe_probabilities": np.round(self._probabilities(self.probe), 9).tolist(),
         }
 
 
