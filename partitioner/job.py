@@ -19,7 +19,7 @@ from lsdb_ts.run.pool import each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.store.hats import CatalogInfo, finish_catalog, finish_collection
 from lsdb_ts.store.journal import Journal
-from lsdb_ts.store.write import Leaf, atomic
+from lsdb_ts.store.write import Leaf, atomic, remove_leftovers
 from partitioner.account import Account, CatalogAccount, TableAccount, Tally
 from partitioner.gather import Bucket, Gathering, gather
 from partitioner.margin import assemble
@@ -152,7 +152,7 @@ class _Job:
             identity=identity(planned),
         )
         account.check()
-        self._sweep()
+        remove_leftovers(planned.out)
         with stage("finish", len(works), "catalogs", self.show) as advance:
             for kind in ("refused", "orphans"):
                 _collect_aside(planned, kind)
@@ -163,11 +163,6 @@ class _Job:
         account.write()
         shutil.rmtree(planned.work)
         return account
-
-    def _sweep(self) -> None:
-        """Remove what a killed process left under temporary names."""
-        for leftover in self.planned.out.rglob(".*.tmp"):
-            leftover.unlink()
 
     def _commit(self, work: Gathering, ledger: _Ledger) -> None:
         product, roles = work.product, self.planned.roles(work.product.table)

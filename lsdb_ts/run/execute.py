@@ -27,7 +27,7 @@ from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
 from lsdb_ts.store.journal import Journal, fingerprint
 from lsdb_ts.store.partition import Partition, merge_accounts
-from lsdb_ts.store.write import Leaf, write_leaf
+from lsdb_ts.store.write import Leaf, leaf_path, remove_leftovers, write_leaf
 
 _PIECES_PER_CORE = 16
 _LARGEST_PIECE = 128
@@ -137,7 +137,7 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     journal.begin(identity)
     done = journal.done()
     keys = [f"{p.order}/{p.number}" for p in demand.pixels]
-    todo = [i for i, key in enumerate(keys) if key not in done]
+    todo = [i for i, key in enumerate(keys) if not _is_done(done.get(key), path, demand.pixels[i])]
     schema = output_schema(node, demand)
     task = partial(_written, schema=schema, root=path)
     failures = [
@@ -154,9 +154,15 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     leaves = [Leaf.from_json(e["leaf"]) for e in entries if e["leaf"]]
     account = merge_accounts({"rows": sum(leaf.rows for leaf in leaves)}, *(e["account"] for e in entries))
     extra = {_FINGERPRINT: fingerprint(identity), **{f"lsdb_ts_{k}": str(v) for k, v in sorted(account.items())}}
+    remove_leftovers(path)
     finish_catalog(path, CatalogInfo(name, "object", schema, *positions, extra=extra), leaves)
     shutil.rmtree(path / WORK)
     return account
+
+
+def _is_done(entry: Mapping[str, Any] | None, path: Path, pixel: Pixel) -> bool:
+    """Tell whether a pixel is journaled, and the file it made, if any, is still there."""
+    return entry is not None and (entry["leaf"] is None or leaf_path(path, pixel).exists())
 
 
 def _run(

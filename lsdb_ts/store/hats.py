@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -225,7 +226,7 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
         **_stamp(),
         **info.extra,
     }
-    TableProperties(**properties).to_properties_file(root)
+    _commit(root, TableProperties(**properties), "HATS catalog", "properties", "hats.properties")
 
 
 def finish_collection(root: Path, name: str, primary: str, margins: Sequence[str]) -> None:
@@ -233,9 +234,15 @@ def finish_collection(root: Path, name: str, primary: str, margins: Sequence[str
     from hats.catalog.dataset.collection_properties import CollectionProperties
 
     margin = {"all_margins": list(margins), "default_margin": margins[0]} if margins else {}
-    CollectionProperties(obs_collection=name, hats_primary_table_url=primary, **margin, **_stamp()).to_properties_file(
-        root
-    )
+    properties = CollectionProperties(obs_collection=name, hats_primary_table_url=primary, **margin, **_stamp())
+    _commit(root, properties, "HATS Collection", "collection.properties")
+
+
+def _commit(root: Path, properties: Any, comment: str, *names: str) -> None:
+    """Write property files, each whole or not at all: with them the folder can be opened."""
+    for name in names:
+        with atomic(root / name) as temporary:
+            properties.to_properties_file_path(temporary, initial_comments=comment)
 
 
 def _stamp() -> dict[str, str]:

@@ -45,6 +45,12 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(root: Path) -> None:
+    """Remove what killed processes left under temporary names; nobody may be writing there."""
+    for leftover in list(root.rglob(".*.tmp")):
+        leftover.unlink()
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A partition file that is safely on disk."""

@@ -17,6 +17,7 @@ import pytest
 import lsdb_ts as lt
 from lsdb_ts.errors import CatalogError, OutputError, PlanError, ResumeError, RunError
 from lsdb_ts.plan.node import identity_of
+from lsdb_ts.run import execute
 from lsdb_ts.store.hats import WORK
 from lsdb_ts.store.journal import fingerprint
 from tests.skycases import in_memory, neighbours_table, objects_table
@@ -220,3 +221,18 @@ def test_a_kill_while_the_journal_is_removed_leaves_a_finished_catalog(tmp_path)
     (tmp_path / "out" / WORK / "done-somewhere-1.jsonl").touch()
     assert len(catalog.write(tmp_path / "out")) == len(TABLE)
     assert not (tmp_path / "out" / WORK).exists()
+
+
+def test_a_kill_before_the_end_leaves_no_litter_and_files_that_went_missing_are_made_again(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    catalog = in_memory(TABLE, "o", 500)
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "finish_catalog", killed)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.write(tmp_path / "out")
+    first, *_ = sorted((tmp_path / "out").rglob("Npix=*.parquet"))
+    first.rename(first.with_name(f".{first.name}.1.2.tmp"))
+    assert len(catalog.write(tmp_path / "out").compute()) == len(TABLE)
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".")]
