@@ -160,7 +160,11 @@ def classify(features: lt.Catalog, bundle: lt.ModelBundle, truth: pd.DataFrame, 
     written = classified[kept].write(out)
     predicted = written[["objectId", "class"]].compute().set_index("objectId")["class"]
     say(f"{len(predicted):,} objects classified and written")
-    unseen = predicted[~is_training(predicted.index.to_numpy())].dropna()
+    unseen = predicted[~is_training(predicted.index.to_numpy())]
+    unclassified = int(unseen.isna().sum())
+    if unclassified:
+        say(f"{unclassified:,} unseen objects have no features and so no class; they are left out below")
+    unseen = unseen.dropna()
     true = truth.loc[unseen.index, "class"]
     accuracy = (unseen.to_numpy() == true.to_numpy()).mean()
     say(f"[bold]{accuracy:.1%}[/] of {len(unseen):,} unseen objects classified rightly")
