@@ -267,6 +267,8 @@ def _typed(constant: Any, other: Any) -> Any:
     kind = getattr(other, "type", None)
     if isinstance(constant, str) and kind is not None and pa.types.is_timestamp(kind):
         return pa.scalar(constant).cast(kind)
+    if kind == pa.bool_() and isinstance(constant, int) and constant in (0, 1):
+        return bool(constant)
     is_count = isinstance(constant, int) and not isinstance(constant, bool) and 0 <= constant < 1 << 64
     return pa.scalar(constant, kind) if is_count and kind == pa.uint64() else constant
 

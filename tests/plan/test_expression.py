@@ -260,3 +260,9 @@ def test_times_compare_with_text_and_numpy_and_large_counts_with_integers():
     for text in ("t > '2025-01-01 18:00'", "t > @noon", f"u > {2**63 + 1}", f"u in [{2**63 + 5}]", f"{2**63 + 2} < u"):
         assert Predicate.parse(text, {"noon": noon}).holds(table).tolist() == [False, True], text
     assert Predicate.parse("u > 5").holds(table).all()
+
+
+def test_flags_compare_with_0_and_1():
+    table = pa.table({"flag": [True, False, None]})
+    assert Predicate.parse("flag == 0").holds(table).tolist() == [False, True, False]
+    assert Predicate.parse("flag == 1").holds(table).tolist() == [True, False, False]

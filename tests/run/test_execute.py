@@ -236,3 +236,29 @@ def test_a_kill_before_the_end_leaves_no_litter_and_files_that_went_missing_are_
     first.rename(first.with_name(f".{first.name}.1.2.tmp"))
     assert len(catalog.write(tmp_path / "out").compute()) == len(TABLE)
     assert not [p for p in (tmp_path / "out").rglob("*") if p.name.startswith(".")]
+
+
+LIMIT = 20.0
+
+
+def bright(mag):
+    return mag < LIMIT
+
+
+def only_bright(frame):
+    return frame[bright(frame["mag"])]
+
+
+def test_a_constant_that_a_function_uses_belongs_to_its_identity(monkeypatch):
+    plan = in_memory(TABLE, "o", 500).map_partitions(only_bright).plan
+    one = fingerprint(identity_of(plan))
+    assert fingerprint(identity_of(plan)) == one
+    monkeypatch.setattr(sys.modules[__name__], "LIMIT", 21.0)
+    assert fingerprint(identity_of(plan)) != one
+
+
+def test_a_function_that_calls_itself_has_an_identity():
+    def countdown(frame, n=2):
+        return countdown(frame, n - 1) if n else frame
+
+    assert identity_of(in_memory(TABLE, "o", 500).map_partitions(countdown).plan)
