@@ -23,7 +23,7 @@ from lsdb_ts.plan.nest import Nest
 from lsdb_ts.plan.node import Node, whole
 from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick, Select
 from lsdb_ts.plan.scan import Scan
-from lsdb_ts.schema import HEALPIX, require
+from lsdb_ts.schema import HEALPIX, is_nested, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.region import Cone
@@ -130,7 +130,7 @@ class Catalog:
         Parameters
         ----------
         expr : str
-            As for ``pandas.DataFrame.query``: ``"g_mag < 20 and 0.2 < g_mag - r_mag"``. Where all its columns are parts
+            As for ``pandas.DataFrame.query``: ``"g_mag < 20 and features_g.skew > 1"``. Where all its columns are parts
             of one nested column (``"lc.band == 'g'"``) it keeps epochs instead: every row stays, with those epochs.
         local_dict : mapping, optional
             Variables for ``@name``; by default the caller's.
@@ -141,10 +141,11 @@ class Catalog:
             variables = {**caller.f_globals, **caller.f_locals}
         predicate = Predicate.parse(expr, variables)
         require(self.schema, predicate.columns, self.name)
-        nested = {c.partition(".")[0] for c in predicate.columns if c not in self.schema.names}
+        bases = [c if c in self.schema.names else c.partition(".")[0] for c in predicate.columns]
+        nested = {c for c in bases if is_nested(self.schema.field(c))}
         if not nested:
             return Catalog(Filter(self.plan, predicate))
-        if len(nested) > 1 or any(c in self.schema.names for c in predicate.columns):
+        if len(nested) > 1 or len(set(bases)) > 1:
             raise PlanError(
                 f'"{expr}" mixes rows and epochs: use one query for the base columns and one for each nested column'
             )
@@ -198,7 +199,7 @@ class Catalog:
         sources : Catalog
             One row per epoch.
         on : str
-            Id column of both sides; unique on the left.
+            Id column of both sides, of one type; unique on the left (repeats are found where they lie near each other).
         name : str
             Name of the nested column.
         max_separation_arcsec : float

@@ -149,6 +149,11 @@ def is_nested(column: pa.Field) -> bool:
     )
 
 
+def has_parts(column: pa.Field) -> bool:
+    """Tell whether a field is a struct, the parts of which can be asked for one by one: light curves, or features."""
+    return bool(pa.types.is_struct(column.type) and column.type.num_fields > 0)
+
+
 def find(schema: pa.Schema, name: str) -> pa.Field | None:
     """Return the field of a base column (``ra``) or of a part of a nested one (``lc.psfFlux``), or None."""
     base, dot, part = name.partition(".")

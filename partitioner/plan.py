@@ -209,6 +209,12 @@ def _check_roles(survey: Survey, inputs: Mapping[str, TableInput]) -> None:
                     f'the column "{given[role]}" of {inputs[name].files[0].path} is {kind}; as the {role} of the table '
                     f'"{name}" it must be {"an integer" if is_id else "a number"}'
                 )
+            if role in {"ra", "dec"} and pa.types.is_floating(kind) and not pa.types.is_float64(kind):
+                raise SchemaError(
+                    f'the coordinate "{given[role]}" of {inputs[name].files[0].path} is {kind}, which rounds positions '
+                    "(float32 by up to 0.05 arcsec): give degrees as float64, or cast it in the files if that is what "
+                    "you have"
+                )
 
 
 def _check_out(planned: Plan) -> None:

@@ -205,3 +205,20 @@ def test_features_come_in_the_unit_of_the_light_curves(tmp_path):
         assert unit_of(kind.field("mean")) == "nJy"
         assert unit_of(kind.field("lin_slope")) == "nJy/d"
         assert catalog.schema.field("features_g").metadata[b"feature_set"]
+
+
+def test_a_part_of_a_struct_can_be_asked_for_and_queried(tmp_path):
+    struct = pa.StructArray.from_arrays(
+        [TABLE["mag"].combine_chunks(), TABLE["junk"].combine_chunks()], ["mean", "skew"]
+    )
+    table = TABLE.select(["objectId", "ra", "dec"]).append_column("features_g", struct)
+    for catalog in (in_memory(table, "o", 200), on_disk(tmp_path, table, "objects", 200)):
+        bright = catalog.query("features_g.mean < 18 and objectId < 1500")[["objectId", "features_g.skew"]]
+        frame = bright.compute()
+        expected = FRAME.query("mag < 18 and objectId < 1500")
+        assert sorted(frame.objectId) == sorted(expected.objectId)
+        assert bright.schema.field("features_g").type.num_fields == 1
+    with assert_reads({"objectId", "features_g.mean", "features_g.skew"}, "objects"):
+        bright.compute()
+    with pytest.raises(PlanError, match=r'did you mean "features_g\.mean"'):
+        catalog.query("features_g.maen < 18")

@@ -104,7 +104,7 @@ class Predicate:
         variables = dict(self.variables)
 
         def value(name: str) -> Any:
-            return variables[name] if name in variables else table.column(quoted.get(name, name))
+            return variables[name] if name in variables else _column(table, quoted.get(name, name))
 
         try:
             answer = _evaluate(tree, value)
@@ -158,6 +158,14 @@ _KNOWN = (
     *_COMPARE,
     *_ARITHMETIC,
 )
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column, or a part of a struct (``features_g.mean``)."""
+    if name in table.column_names:
+        return table.column(name)
+    base, _, part = name.partition(".")
+    return pc.struct_field(table.column(base), part)
 
 
 @functools.lru_cache(maxsize=256)

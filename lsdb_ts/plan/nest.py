@@ -43,7 +43,7 @@ class Nest(Node):
         require(self.left.schema, [self.on], self.left.name)
         require(self.right.schema, [self.on], self.right.name)
         mine, theirs = (node.schema.field(self.on).type for node in (self.left, self.right))
-        if mine != theirs:
+        if mine != theirs and not (_is_text(mine) and _is_text(theirs)):
             raise PlanError(
                 f'"{self.on}" is {mine} in {self.left.name} and {theirs} in {self.right.name}: ids must be of one '
                 f"type, or large ones are mixed up; cast one side"
@@ -188,6 +188,10 @@ class Nest(Node):
                 f"{self.left.name}: {self.on}={twice[0]} stands in more than one row, so its light curve has no single "
                 f"owner: remove the duplicates, or nest on a column that is unique"
             )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _combined(column: pa.ChunkedArray) -> pa.Array:

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.schema import HEALPIX, is_nested
+from lsdb_ts.schema import HEALPIX, has_parts
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.store.partition import Partition, merge_accounts
+from lsdb_ts.store.partition import Partition, keep_parts, merge_accounts
 
 
 class Node(ABC):
@@ -150,7 +150,7 @@ def whole(node: Node) -> Demand:
 
 
 def expanded(schema: pa.Schema, columns: Iterable[str]) -> tuple[str, ...]:
-    """Replace nested columns by their parts, so that a demand always names what is read.
+    """Replace nested columns and structs by their parts, so that a demand always names what is read.
 
     >>> lc = pa.struct([pa.field("t", pa.list_(pa.float64())), pa.field("x", pa.list_(pa.float64()))])
     >>> expanded(pa.schema([("id", pa.int64()), ("lc", lc)]), ["id", "lc"])
@@ -158,7 +158,7 @@ def expanded(schema: pa.Schema, columns: Iterable[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for name in columns:
-        if name in schema.names and is_nested(schema.field(name)):
+        if name in schema.names and has_parts(schema.field(name)):
             found.extend(f"{name}.{part.name}" for part in schema.field(name).type)
         else:
             found.append(name)
@@ -174,28 +174,17 @@ def narrowed(table: pa.Table, columns: Iterable[str]) -> pa.Table:
     arrays: list[pa.ChunkedArray] = []
     fields: list[pa.Field] = []
     for column in table.schema:
-        values = table.column(column.name)
-        if column.name in wanted:
-            arrays.append(values)
+        parts = [f for f in column.type if f"{column.name}.{f.name}" in wanted] if has_parts(column) else []
+        if column.name in wanted or (parts and len(parts) == column.type.num_fields):
+            arrays.append(table.column(column.name))
             fields.append(column)
-        elif is_nested(column):
-            parts = [f for f in column.type if f"{column.name}.{f.name}" in wanted]
-            if len(parts) == column.type.num_fields:
-                arrays.append(values)
-                fields.append(column)
-            elif parts:
-                kind = pa.struct(parts)
-                arrays.append(pa.chunked_array([_keep_parts(chunk, parts) for chunk in values.chunks], type=kind))
-                fields.append(column.with_type(kind))
+        elif parts:
+            fields.append(column.with_type(pa.struct(parts)))
+            arrays.append(keep_parts(table.column(column.name), fields[-1].type))
     if not fields and table.num_columns:
         # A table without columns would forget its number of rows.
         return table.select([HEALPIX] if HEALPIX in table.column_names else table.column_names[:1])
     return pa.table(arrays, schema=pa.schema(fields))
-
-
-def _keep_parts(chunk: pa.StructArray, parts: Sequence[pa.Field]) -> pa.StructArray:
-    mask = chunk.is_null() if chunk.null_count else None
-    return pa.StructArray.from_arrays([chunk.field(f.name) for f in parts], fields=list(parts), mask=mask)
 
 
 def needs_positions(node: Node, verb: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from lsdb_ts.plan.node import Node, check, identity_of, produce
 from lsdb_ts.run.budget import check_budget
 from lsdb_ts.run.pool import Outcome, cores, each
 from lsdb_ts.run.progress import stage
-from lsdb_ts.schema import HEALPIX, project
+from lsdb_ts.schema import HEALPIX, Roles, project
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
 from lsdb_ts.store.journal import Journal, fingerprint
@@ -155,7 +155,8 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     account = merge_accounts({"rows": sum(leaf.rows for leaf in leaves)}, *(e["account"] for e in entries))
     extra = {_FINGERPRINT: fingerprint(identity), **{f"lsdb_ts_{k}": str(v) for k, v in sorted(account.items())}}
     remove_leftovers(path)
-    finish_catalog(path, CatalogInfo(name, "object", schema, *positions, extra=extra), leaves)
+    kind = "source" if Roles.of(schema).parent_id else "object"
+    finish_catalog(path, CatalogInfo(name, kind, schema, *positions, extra=extra), leaves)
     shutil.rmtree(path / WORK)
     return account
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lsdb_ts.sky.pixel import MAX_ORDER, Indices, Pixel
+from lsdb_ts.sky.pixel import MAX_ORDER, Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,6 @@ class Ranges:
         numbers = np.unique(np.asarray(cells, dtype=np.int64))
         shift = np.int64(2 * (MAX_ORDER - order))
         return cls.of(numbers << shift, (numbers + 1) << shift)
-
-    @classmethod
-    def of_pixel(cls, pixel: Pixel) -> Ranges:
-        """Return the set of one pixel."""
-        return cls.of([pixel.start], [pixel.stop])
 
     def __len__(self) -> int:
         return int(self.starts.size)

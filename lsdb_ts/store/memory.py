@@ -16,7 +16,7 @@ from lsdb_ts.schema import HEALPIX, project, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel, bad_positions, cell_of, spatial_index
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.store.partition import Partition, sorted_by_place
+from lsdb_ts.store.partition import Partition, keep_parts, sorted_by_place
 from lsdb_ts.store.read import Bounds
 from lsdb_ts.store.source import sky_wanted, split
 
@@ -107,20 +107,5 @@ class MemorySource:
 
     def _projected(self, columns: Sequence[str]) -> pa.Table:
         schema = project(self.table.schema, [HEALPIX, *columns])
-        arrays = [_narrow(self.table.column(f.name), f) for f in schema]
+        arrays = [keep_parts(self.table.column(f.name), f.type) for f in schema]
         return pa.table(arrays, schema=schema.remove_metadata())
-
-
-def _narrow(column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
-    """Keep only the wanted parts of a nested column."""
-    if column.type.equals(wanted.type):
-        return column
-    return pa.chunked_array(
-        [
-            pa.StructArray.from_arrays(
-                [chunk.field(f.name) for f in wanted.type], fields=list(wanted.type), mask=chunk.is_null()
-            )
-            for chunk in column.chunks
-        ],
-        type=wanted.type,
-    )

@@ -71,3 +71,18 @@ def sorted_by_place(table: pa.Table) -> pa.Table:
     if place.size < 2 or bool((place[1:] >= place[:-1]).all()):
         return table
     return table.take(pa.array(np.argsort(place, kind="stable")))
+
+
+def keep_parts(column: pa.ChunkedArray, kind: pa.StructType) -> pa.ChunkedArray:
+    """Return a nested column, or a struct, with some of its parts only."""
+    if column.type.equals(kind):
+        return column
+    chunks = [
+        pa.StructArray.from_arrays(
+            [chunk.field(part.name) for part in kind],
+            fields=list(kind),
+            mask=chunk.is_null() if chunk.null_count else None,
+        )
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, type=kind)

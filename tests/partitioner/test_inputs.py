@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import partitioner
 from lsdb_ts.errors import InputError, SchemaError
 from lsdb_ts.schema import Roles, unit_of
 from partitioner import inputs
@@ -153,3 +154,11 @@ def test_dictionaries_inside_light_curves_are_written_out_whatever_each_row_grou
 
     rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units]).combine_chunks()
     assert [lc["band"] for lc in rows.column("lc").to_pylist()] == [*curves, ["y"], ["g", "u"]]
+
+
+def test_float32_coordinates_are_refused_with_the_size_of_their_error(tmp_path):
+    table = pa.table({"ra": pa.array([1.0, 2.0], pa.float32()), "dec": pa.array([1.0, 2.0], pa.float32())})
+    pq.write_table(table, tmp_path / "coarse.parquet")
+    survey = partitioner.Survey.of_single_table(str(tmp_path / "coarse.parquet"), "ra", "dec")
+    with pytest.raises(SchemaError, match=r'"dec" of .*coarse\.parquet is float, which rounds .*0\.05 arcsec'):
+        partitioner.plan(survey, tmp_path / "out", show=False)
