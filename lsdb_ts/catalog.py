@@ -277,13 +277,13 @@ class Catalog:
         Returns
         -------
         nested_pandas.NestedFrame
-            Indexed by ``_healpix_29`` and sorted by it; ``.attrs["account"]`` holds what matches and nestings counted.
+            Indexed by ``_healpix_29`` and sorted by it; ``.attrs["account"]`` holds :meth:`account`.
         """
         from lsdb_ts.run.execute import compute
 
         result = compute(self.plan, whole(self.plan), progress)
         frame = to_frame(result.table)
-        frame.attrs["account"] = dict(result.account)
+        frame.attrs["account"] = result.account
         return frame
 
     def to_arrow(self, progress: bool | None = None) -> pa.Table:
@@ -292,11 +292,19 @@ class Catalog:
 
         return compute(self.plan, whole(self.plan), progress).table
 
-    def account(self, progress: bool | None = None) -> dict[str, int]:
-        """Compute what matches and nestings count (pairs, orphans, ...), without returning rows."""
+    def account(self, progress: bool | None = None) -> Mapping[str, Mapping[str, int]]:
+        """Compute what matches and nestings count, without returning rows.
+
+        Returns
+        -------
+        mapping
+            For a match, under the names of both sides: ``left_rows`` looked at, ``matched``, ``pairs`` and
+            ``pairs_from_halo``.
+            For a nesting, under the name of the nested column: ``children`` = ``nested`` + ``orphans``.
+        """
         from lsdb_ts.run.execute import compute
 
-        return dict(compute(self.plan, self._only_place(), progress).account)
+        return compute(self.plan, self._only_place(), progress).account
 
     def write(self, path: str | Path, name: str | None = None, progress: bool | None = None) -> Catalog:
         """Compute all rows into a HATS catalog and open it.

@@ -133,7 +133,7 @@ class Match(Node):
         return Partition(
             self._joined(left.table, right.table, pa.array(left_rows), right_index, distance),
             left.core[left_rows],
-            counts,
+            {self.name: counts},
         )
 
     def identity(self) -> Mapping[str, Any]:

@@ -127,7 +127,7 @@ class Nest(Node):
             "nested": int((right.core & (owner >= 0)).sum()),
             "orphans": int((right.core & (owner < 0)).sum()),
         }
-        return Partition(table, core, counts)
+        return Partition(table, core, {self.nested: counts})
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the nesting."""

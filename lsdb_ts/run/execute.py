@@ -25,14 +25,15 @@ from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles, project
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
-from lsdb_ts.store.journal import Journal, fingerprint
-from lsdb_ts.store.partition import Partition, merge_accounts
+from lsdb_ts.store.journal import Journal, canonical, fingerprint
+from lsdb_ts.store.partition import Account, Partition, merge_accounts
 from lsdb_ts.store.write import Leaf, leaf_path, remove_leftovers, write_leaf
 
 _PIECES_PER_CORE = 16
 _LARGEST_PIECE = 128
 _RETRIES = 1
 _FINGERPRINT = "lsdb_ts_plan"
+_ACCOUNT = "lsdb_ts_account"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Result:
     """The rows of a computed plan, and what its nodes counted."""
 
     table: pa.Table
-    account: Mapping[str, int]
+    account: Account
 
 
 def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
@@ -95,7 +96,7 @@ def first_rows(node: Node, demand: Demand, n: int) -> pa.Table:
     return pa.concat_tables(found) if found else schema.empty_table()
 
 
-def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None) -> dict[str, int]:
+def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None) -> None:
     """Compute a plan into a HATS catalog; started again after any interruption, it does what is missing.
 
     Parameters
@@ -106,11 +107,6 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
         Folder of the catalog: absent, empty, or left half-done by the same write.
     name : str
         Name of the catalog.
-
-    Returns
-    -------
-    dict of str to int
-        The account: what the nodes counted, and ``rows``.
 
     Raises
     ------
@@ -130,10 +126,10 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     }
     journal = Journal(path / WORK)
     if (path / "hats.properties").exists() and not journal.exists():
-        account = _already_written(path, fingerprint(identity))
+        _check_written(path, fingerprint(identity))
         # What a kill left while the journal was being removed.
         shutil.rmtree(path / WORK, ignore_errors=True)
-        return account
+        return
     journal.begin(identity)
     done = journal.done()
     keys = [f"{p.order}/{p.number}" for p in demand.pixels]
@@ -152,13 +148,12 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     done = journal.done()
     entries = [done[key] for key in keys]
     leaves = [Leaf.from_json(e["leaf"]) for e in entries if e["leaf"]]
-    account = merge_accounts({"rows": sum(leaf.rows for leaf in leaves)}, *(e["account"] for e in entries))
-    extra = {_FINGERPRINT: fingerprint(identity), **{f"lsdb_ts_{k}": str(v) for k, v in sorted(account.items())}}
+    account = merge_accounts(*(e["account"] for e in entries))
+    extra = {_FINGERPRINT: fingerprint(identity), **({_ACCOUNT: canonical(account)} if account else {})}
     remove_leftovers(path)
     kind = "source" if Roles.of(schema).parent_id else "object"
     finish_catalog(path, CatalogInfo(name, kind, schema, *positions, extra=extra), leaves)
     shutil.rmtree(path / WORK)
-    return account
 
 
 def _is_done(entry: Mapping[str, Any] | None, path: Path, pixel: Pixel) -> bool:
@@ -208,7 +203,7 @@ def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> l
     return results
 
 
-def _computed(partition: Partition, pixel: Pixel, schema: pa.Schema) -> tuple[pa.Table, Mapping[str, int]]:
+def _computed(partition: Partition, pixel: Pixel, schema: pa.Schema) -> tuple[pa.Table, Account]:
     return finished(partition.core_table(), schema), partition.account
 
 
@@ -250,18 +245,14 @@ def _written_positions(node: Node, demand: Demand) -> tuple[str, str]:
     return node.positions
 
 
-def _already_written(path: Path, plan: str) -> dict[str, int]:
-    """Return the account of a finished write of the same plan; raise if the catalog is another one."""
+def _check_written(path: Path, plan: str) -> None:
+    """Raise OutputError if the finished catalog is not of this plan."""
     properties = read_properties(path / "hats.properties")
     if properties.get(_FINGERPRINT) != plan:
         raise OutputError(
             f"{path} already holds the finished catalog {properties.get('obs_collection')}: name another folder, or "
-            f"remove it"
+            "remove it"
         )
-    counts = {
-        k.removeprefix("lsdb_ts_"): v for k, v in properties.items() if k.startswith("lsdb_ts_") and k != _FINGERPRINT
-    }
-    return {k: int(v) for k, v in counts.items()}
 
 
 def _run_error(failures: list[Failure], total: int, state: str) -> RunError:

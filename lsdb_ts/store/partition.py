@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from lsdb_ts.schema import HEALPIX
 
+Account = Mapping[str, Mapping[str, int]]
+"""What nodes counted on the way: by node, by what was counted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Partition:
@@ -25,13 +28,13 @@ class Partition:
         Sorted by ``_healpix_29`` where the table has that column.
     core : numpy.ndarray of bool, shape (n,)
         True for rows inside the pixel, False for rows of the halo around it.
-    account : mapping of str to int
+    account : mapping of str to mapping of str to int
         What the nodes below counted on the way (matched, orphans, ...); core rows only.
     """
 
     table: pa.Table
     core: NDArray[np.bool_]
-    account: Mapping[str, int] = field(default_factory=dict)
+    account: Account = field(default_factory=dict)
 
     @classmethod
     def all_core(cls, table: pa.Table) -> Partition:
@@ -56,12 +59,14 @@ class Partition:
         return self.table if self.core.all() else self.table.filter(pa.array(self.core))
 
 
-def merge_accounts(*accounts: Mapping[str, int]) -> dict[str, int]:
-    """Add up accounts, name by name."""
-    total: dict[str, int] = {}
+def merge_accounts(*accounts: Account) -> dict[str, dict[str, int]]:
+    """Add up accounts, node by node and name by name."""
+    total: dict[str, dict[str, int]] = {}
     for account in accounts:
-        for name, count in account.items():
-            total[name] = total.get(name, 0) + int(count)
+        for node, counts in account.items():
+            mine = total.setdefault(node, {})
+            for name, count in counts.items():
+                mine[name] = mine.get(name, 0) + int(count)
     return total
 
 

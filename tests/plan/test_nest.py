@@ -50,7 +50,7 @@ def test_nested_and_orphans_add_up_to_the_sources_and_curves_are_sorted(tmp_path
 
     frame = objects.nest(sources, on="objectId", name="lc").compute()
 
-    account = frame.attrs["account"]
+    account = frame.attrs["account"]["lc"]
     assert account == {"children": SOURCES.num_rows, "nested": SOURCES.num_rows - 40, "orphans": 40}
     assert len(frame) == OBJECTS.num_rows
     flat = curves_by_id(frame).nest.to_flat()
@@ -79,8 +79,8 @@ def test_sources_far_from_their_object_are_orphans_in_every_layout():
         for rows, more in [(50, 1000), (10_000, 10_000), (500, 60)]
     ]
     assert accounts[0] == accounts[1] == accounts[2]
-    assert accounts[0]["nested"] + accounts[0]["orphans"] == SOURCES.num_rows
-    assert accounts[0]["orphans"] >= 60
+    assert accounts[0]["lc"]["nested"] + accounts[0]["lc"]["orphans"] == SOURCES.num_rows
+    assert accounts[0]["lc"]["orphans"] >= 60
 
 
 def test_one_part_of_the_curve_is_read_alone(tmp_path):
@@ -122,7 +122,7 @@ def test_ids_may_be_text(tmp_path):
     objects = OBJECTS.set_column(0, "objectId", pa.array([f"o{i}" for i in OBJECTS["objectId"].to_pylist()]))
     sources = SOURCES.set_column(1, "objectId", pa.array([f"o{i}" for i in SOURCES["objectId"].to_pylist()]))
     account = in_memory(objects, "o", 300).nest(in_memory(sources, "s", 300), on="objectId").account()
-    assert account["nested"] == SOURCES.num_rows - 40
+    assert account["lc"]["nested"] == SOURCES.num_rows - 40
 
 
 def test_a_frame_of_sources_in_pandas_nests_the_same():
@@ -130,7 +130,7 @@ def test_a_frame_of_sources_in_pandas_nests_the_same():
     import lsdb_ts as lt
 
     account = in_memory(OBJECTS, "o", 300).nest(lt.from_dataframe(frame), on="objectId").account()
-    assert account["orphans"] == 40
+    assert account["lc"]["orphans"] == 40
 
 
 def test_sources_without_an_id_are_orphans_and_do_not_touch_large_ids():
@@ -141,7 +141,7 @@ def test_sources_without_an_id_are_orphans_and_do_not_touch_large_ids():
     frame = in_memory(objects, "o", 300).nest(in_memory(sources, "s", 300), on="objectId").compute()
     nameless = sum(i is None for i in ids)
     assert nameless > 10
-    assert frame.attrs["account"]["orphans"] == nameless + 40
+    assert frame.attrs["account"]["lc"]["orphans"] == nameless + 40
     flat = curves_by_id(frame).nest.to_flat()
     truth = dict(zip(sources["sourceId"].to_pylist(), ids, strict=True))
     assert [truth[s] for s in flat["sourceId"]] == flat.index.tolist()
@@ -169,3 +169,15 @@ def test_epochs_are_kept_in_lists_of_either_size(lists):
     rows = catalog.query("lc.time < 4").to_arrow().sort_by("objectId")
     assert rows.schema.field("lc").type == curves.type
     assert rows["lc"].to_pylist() == [{"time": [1.0]}, None, {"time": [2.0, 3.0]}]
+
+
+def test_two_nestings_keep_their_accounts_apart():
+    both = in_memory(OBJECTS, "o", 300)
+    for name in ("lc", "again"):
+        both = both.nest(in_memory(SOURCES, "s", 300), on="objectId", name=name)
+    account = both.account()
+    assert (
+        account["lc"]
+        == account["again"]
+        == {"children": SOURCES.num_rows, "nested": SOURCES.num_rows - 40, "orphans": 40}
+    )
