@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.fourier import fit_series, log_evidence
 from lsdb_ts.kernels.periodogram import _grid, _peaks, _power, false_alarm_probability
-from lsdb_ts.kernels.statistics import middle_of
+from lsdb_ts.kernels.statistics import check_lengths, middle_of
 
 _LOCAL_STEP = 0.2
 """Step of the local search, in units of 1 / (n_harmonics * baseline): fine enough for the highest harmonic."""
@@ -118,6 +118,7 @@ def search_periods(
     -------
     Periods
     """
+    check_lengths(offsets, time_days, values, errors)
     n_objects = (offsets.size - 1) // n_bands
     s = settings
     found = Periods(

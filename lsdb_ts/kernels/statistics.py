@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdb_ts.errors import InputError
+
 STATISTICS = (
     "n_epochs", "duration", "dt_median", "dt_max",
     "mean_w", "mean_w_err", "mean", "median", "min", "max", "sigma", "err_mean",
@@ -24,6 +26,15 @@ STATISTICS = (
 _SHORTEST_GAP_DAYS = 0.5
 """Gaps below this count as this in eta_e: pairs within one night would drown all others."""
 _STETSON_ROUNDS, _STETSON_TOLERANCE = 20, 1e-6
+
+
+def check_lengths(offsets: NDArray[np.int64], *columns: NDArray[np.float64]) -> None:
+    """Raise InputError unless every column is as long as the offsets say; compiled loops do not look."""
+    lengths = [column.size for column in columns]
+    if offsets.size == 0 or any(n != offsets[-1] for n in lengths):
+        raise InputError(
+            f"curves of {lengths} epochs, times first, do not fit offsets that end at {offsets[-1:].tolist()}"
+        )
 
 
 def curve_statistics(
@@ -50,6 +61,7 @@ def curve_statistics(
     >>> table[0, STATISTICS.index("mean")].item(), table[1, STATISTICS.index("n_epochs")].item()
     (2.0, 0.0)
     """
+    check_lengths(offsets, time_days, values, errors)
     table = np.full((offsets.size - 1, len(STATISTICS)), np.nan)
     _all_curves(time_days, values, errors, offsets, table)
     return table

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.statistics import STATISTICS, curve_statistics, far_in_time, group_by_band, sorted_within
 
 
@@ -144,3 +145,9 @@ def test_time_order_is_asked_within_curves_only():
 
     assert sorted_within(times, np.array([0, 2, 4]))
     assert not sorted_within(times, np.array([0, 3, 4]))
+
+
+def test_columns_that_do_not_fit_the_offsets_are_refused():
+    t, x = np.arange(4.0), np.ones(3)
+    with pytest.raises(InputError, match="do not fit offsets that end at"):
+        curve_statistics(t, x, np.ones(4), np.array([0, 4]))
