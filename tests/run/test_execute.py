@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.skycases import in_memory, neighbours_table, objects_table
 
 TABLE = objects_table(3000)
 BAD_ID = 77
-FAIL = Path(os.environ.get("TMPDIR", "/tmp")) / f"lsdb_ts_fail_{os.getpid()}"
+FAIL = Path(tempfile.gettempdir()) / f"lsdb_ts_fail_{os.getpid()}"
 
 
 def fails_while_told(frame):
