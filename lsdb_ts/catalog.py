@@ -381,8 +381,7 @@ class Catalog:
         except Exception as error:
             raise PlanError(
                 f"cannot find what {getattr(function.function, '__name__', 'the function')} returns: on an empty "
-                f"frame it raised "
-                f"{type(error).__name__}: {error}. Say it with meta=, for instance "
+                f"frame it raised {type(error).__name__}: {error}. Say it with meta=, for instance "
                 f"meta={{'objectId': 'int64', 'amplitude': 'float64'}}"
             ) from error
         unknown = [f.name for f in schema if pa.types.is_null(f.type)]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import inspect
-import pickle
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +12,11 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.identity import identify, name_of
 from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.store.partition import Partition, sorted_by_place
 
-_CONSTANTS = (bool, int, float, str, list, tuple, dict, np.ndarray)
 TableFunction = Callable[[pa.Table], pa.Table]
 
 
@@ -65,10 +61,8 @@ class Map(Unary):
         if demand.halo_arcsec > 0 and not self.rowwise:
             raise PlanError(
                 f"{self.summary} on {self.name} cannot serve the {demand.halo_arcsec:g} arcsec halo that the match "
-                f"above it needs, "
-                f"because the function sees whole partitions: pass rowwise=True if each output row depends on its "
-                f"input row only, "
-                f"or write the result first and open it again"
+                f"above it needs, because the function sees whole partitions: pass rowwise=True if each output row "
+                f"depends on its input row only, or write the result first and open it again"
             )
         place = (HEALPIX,) if self.child.positions is not None else ()
         columns = (*place, *expanded(self.child.schema, self.inputs))
@@ -201,84 +195,3 @@ def conform(table: pa.Table, schema: pa.Schema, who: str) -> pa.Table:
             if f.type != g.type
         ]
         raise PlanError(f"{who} returned other types than its meta declares ({'; '.join(wrong)}): {error}") from error
-
-
-def name_of(function: Any) -> str:
-    """Return a function's name, for people."""
-    inner = getattr(function, "function", function)
-    return getattr(inner, "__name__", None) or type(inner).__name__
-
-
-def identify(function: Any, seen: frozenset[int] = frozenset()) -> dict[str, Any]:
-    """Return what makes a function the same function again.
-
-    Its module, name and source code, the values it carries along, and the constants and functions of its own module
-    that it uses. ``seen`` holds those that are being identified already, by ``id``.
-    """
-    if id(function) in seen:
-        return {"name": getattr(function, "__qualname__", "")}
-    seen |= {id(function)}
-    if hasattr(function, "identity"):
-        return {"type": type(function).__name__, **function.identity()}
-    if isinstance(function, functools.partial):
-        carried = settled([function.args, function.keywords], seen)
-        return {"type": "partial", "function": identify(function.func, seen), "values": carried}
-    code = getattr(function, "__code__", None)
-    try:
-        text = inspect.getsource(function)
-    except (OSError, TypeError):
-        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code is not None else str(settled(function))
-    cells = getattr(function, "__closure__", None) or ()
-    carried = [settled(cell.cell_contents, seen) for cell in cells]
-    return {
-        "module": getattr(function, "__module__", ""),
-        "name": getattr(function, "__qualname__", type(function).__name__),
-        "code": hashlib.sha256(text.encode()).hexdigest(),
-        "values": [
-            *carried,
-            settled(getattr(function, "__defaults__", None)),
-            settled(getattr(function, "__kwdefaults__", None)),
-            settled(getattr(function, "__self__", None)),
-        ],
-        "globals": {n: settled(v, seen) for n, v in sorted(_globals_of(function).items())},
-    }
-
-
-def _globals_of(function: Any) -> dict[str, Any]:
-    """Return the constants, and the functions of the same module, that a function's code names."""
-    names: set[str] = set()
-    todo = [getattr(function, "__code__", None)]
-    while todo:
-        code = todo.pop()
-        if isinstance(code, types.CodeType):
-            names.update(code.co_names)
-            todo.extend(code.co_consts)
-    known = getattr(function, "__globals__", {})
-    module = getattr(function, "__module__", None)
-    return {
-        n: known[n]
-        for n in names & known.keys()
-        if isinstance(known[n], _CONSTANTS) or (inspect.isfunction(known[n]) and known[n].__module__ == module)
-    }
-
-
-def settled(value: Any, seen: frozenset[int] = frozenset()) -> Any:
-    """Return a JSON form of a value that is the same in every process, and another one for another value.
-
-    Not the text of large values: numpy and pandas leave out their middle.
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [settled(v, seen) for v in value]
-    if isinstance(value, dict):
-        return {str(k): settled(v, seen) for k, v in value.items()}
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return [str(value.dtype), list(value.shape), content]
-    if callable(value) and (hasattr(value, "__code__") or isinstance(value, functools.partial)):
-        return identify(value, seen)
-    try:
-        return hashlib.sha256(pickle.dumps(value)).hexdigest()
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return repr(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.identity import identify, settled
 from lsdb_ts.schema import HEALPIX, is_nested, plain
 
 if TYPE_CHECKING:
@@ -84,6 +85,4 @@ class FrameFunction:
 
     def identity(self) -> dict[str, Any]:
         """Return code and arguments."""
-        from lsdb_ts.plan.apply import identify, settled
-
         return {"function": identify(self.function), "args": settled(self.args), "kwargs": settled(self.kwargs)}

@@ -57,8 +57,7 @@ class Match(Node):
         if twice:
             raise PlanError(
                 f'the column "{twice[0]}" would stand twice in {self.name}: choose other suffixes than '
-                f"{self.suffixes}, or select "
-                f"fewer columns before the match"
+                f"{self.suffixes}, or select fewer columns before the match"
             )
 
     @property

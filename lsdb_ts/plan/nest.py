@@ -145,10 +145,7 @@ class Nest(Node):
 
     @functools.cached_property
     def _sorting(self) -> tuple[str, ...]:
-        """The column children are sorted by, if the right side has one that is a time.
-
-        Then what decides between equals.
-        """
+        """The columns children are sorted by: the time, if the right side has one, then what decides between equals."""
         schema = self.right.schema
         time = Roles.of(schema).time or Roles.guess(schema.names).time
         key = Roles.of(schema).id

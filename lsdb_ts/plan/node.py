@@ -192,7 +192,6 @@ def needs_positions(node: Node, verb: str) -> tuple[str, str]:
     if node.positions is None:
         raise PlanError(
             f"{verb} needs positions, and the rows of {node.name} have none: let the function of map_partitions keep "
-            f"the frame's "
-            f"index ({HEALPIX}) and its coordinates"
+            f"the frame's index ({HEALPIX}) and its coordinates"
         )
     return node.positions

@@ -40,6 +40,5 @@ def check_budget(node: Node, demand: Demand) -> None:
     if limit is not None and needed > limit:
         raise PlanError(
             f"the largest piece of work needs about {in_bytes(needed)} and a worker has {in_bytes(limit)} for it: ask "
-            f"for fewer "
-            f"columns, run fewer threads per worker, or repartition with a smaller --max-rows"
+            f"for fewer columns, run fewer threads per worker, or repartition with a smaller --max-rows"
         )

@@ -233,8 +233,8 @@ def _written_positions(node: Node, demand: Demand) -> tuple[str, str]:
     if node.positions is None or HEALPIX not in demand.columns:
         raise PlanError(
             f"{node.name} has no positions left, and a HATS catalog is ordered by them: let the function of "
-            f"map_partitions keep "
-            f"its frame's index and coordinates, or write plain Parquet with .to_dask().to_parquet(...)"
+            f"map_partitions keep its frame's index and coordinates, or write plain Parquet with "
+            f".to_dask().to_parquet(...)"
         )
     missing = [name for name in node.positions if name not in demand.columns]
     if missing:

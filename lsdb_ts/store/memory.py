@@ -61,8 +61,7 @@ class MemorySource:
             row = int(bad[0])
             raise PositionError(
                 f"{name}: row {row} has {ra}={lon[row]}, {dec}={lat[row]}, which is not on the sky ({bad.size} such "
-                f"rows): "
-                f"drop them first, for instance df[df[{ra!r}].notna() & df[{dec!r}].between(-90, 90)]"
+                f"rows): drop them first, for instance df[df[{ra!r}].notna() & df[{dec!r}].between(-90, 90)]"
             )
         columns = table.drop_columns([HEALPIX]) if HEALPIX in table.column_names else table
         place = spatial_index(lon, lat)
