@@ -6,7 +6,7 @@ No kernels, no I/O, no plotting live here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,12 @@ from lsdb_ts.plan.explain import as_text, explain
 from lsdb_ts.plan.expression import Predicate
 from lsdb_ts.plan.frame import FrameFunction, from_frame, to_frame
 from lsdb_ts.plan.match import Match
+from lsdb_ts.plan.meta import declared_output
 from lsdb_ts.plan.nest import Nest
 from lsdb_ts.plan.node import Node, whole
 from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick, Select
 from lsdb_ts.plan.scan import Scan
-from lsdb_ts.schema import HEALPIX, is_nested, require
+from lsdb_ts.schema import HEALPIX, Roles, is_nested, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.region import Cone
@@ -58,7 +59,13 @@ def open_catalog(path: str | Path, columns: Sequence[str] | None = None) -> Cata
     return catalog if columns is None else catalog[list(columns)]
 
 
-def from_dataframe(df: pandas.DataFrame | pa.Table, ra: str = "ra", dec: str = "dec", name: str = "frame") -> Catalog:
+def from_dataframe(
+    df: pandas.DataFrame | pa.Table,
+    ra: str = "ra",
+    dec: str = "dec",
+    name: str = "frame",
+    roles: Mapping[str, str] | None = None,
+) -> Catalog:
     """Make a catalog of a table in memory; it has the same verbs as one on disk.
 
     Parameters
@@ -69,13 +76,26 @@ def from_dataframe(df: pandas.DataFrame | pa.Table, ra: str = "ra", dec: str = "
         Columns of ICRS positions, float64 degrees.
     name : str
         Name of the catalog.
+    roles : mapping of str to str, optional
+        What further columns are, for features and pictures: ``{"time": "hjd", "band": "filter", "mag": "V",
+        "mag_error": "eV"}``; see :class:`lsdb_ts.schema.Roles` for all of them. Columns with the usual names need none.
 
     Raises
     ------
+    PlanError
+        There are no such columns.
     PositionError
         A position is missing or off the sky; names row and value.
     """
     table = df if isinstance(df, pa.Table) else from_frame(df.reset_index(drop=True))
+    missing = [f'{role}="{column}"' for role, column in (("ra", ra), ("dec", dec)) if column not in table.column_names]
+    if missing:
+        raise PlanError(
+            f"the table has no column for {' and '.join(missing)}; name its coordinates (ICRS degrees): "
+            f"lt.from_dataframe(df, ra=..., dec=...); there are: {', '.join(table.column_names[:12])}"
+        )
+    if roles:
+        table = pa.table(table.columns, schema=Roles(**roles).tag(table.schema))
     return Catalog(Scan(MemorySource.of_table(table, ra, dec, name)))
 
 
@@ -121,6 +141,11 @@ class Catalog:
 
     def __getitem__(self, columns: str | Sequence[str]) -> Catalog:
         """Keep some columns; ``["objectId", "lc.psfFlux"]`` keeps one part of a nested one."""
+        if not isinstance(columns, str | list | tuple):
+            raise PlanError(
+                "a catalog takes names of columns in its brackets; for rows there are .query(...), .head(n) and "
+                ".partitions[...]"
+            )
         names = (columns,) if isinstance(columns, str) else tuple(columns)
         return Catalog(Select(self.plan, names))
 
@@ -181,11 +206,10 @@ class Catalog:
         suffixes : tuple of str, optional
             For names that stand on both sides; by default the catalogs' names (``_left``, ``_right`` if equal).
         """
-        names = (self.name, other.name) if self.name != other.name else ("left", "right")
+        right = _plan_of(other, "crossmatch")
+        names = (self.name, right.name) if self.name != right.name else ("left", "right")
         chosen = suffixes if suffixes is not None else (f"_{names[0]}", f"_{names[1]}")
-        return Catalog(
-            Match(self.plan, other.plan, float(radius_arcsec), int(n_neighbors), how, (chosen[0], chosen[1]))
-        )
+        return Catalog(Match(self.plan, right, float(radius_arcsec), int(n_neighbors), how, (chosen[0], chosen[1])))
 
     def nest(self, sources: Catalog, on: str, name: str = "lc", max_separation_arcsec: float = 5.0) -> Catalog:
         """Give each row its sources as a nested column: a light curve, sorted by time.
@@ -205,7 +229,7 @@ class Catalog:
         max_separation_arcsec : float
             How far from its object a source may lie.
         """
-        return Catalog(Nest(self.plan, sources.plan, on, name, float(max_separation_arcsec)))
+        return Catalog(Nest(self.plan, _plan_of(sources, "nest"), on, name, float(max_separation_arcsec)))
 
     def map_partitions(
         self,
@@ -233,7 +257,7 @@ class Catalog:
         inputs = tuple(columns) if columns is not None else tuple(self.columns)
         require(self.schema, inputs, self.name)
         function = FrameFunction(func, args, kwargs)
-        return Catalog(Map(self.plan, function, self._output(function, inputs, meta), inputs, rowwise))
+        return Catalog(Map(self.plan, function, declared_output(self.plan, function, inputs, meta), inputs, rowwise))
 
     def features(self, feature_set: FeatureSet, lightcurve: str = "lc") -> Catalog:
         """Replace a nested light curve by its features.
@@ -343,6 +367,14 @@ class Catalog:
 
         return compute(self.plan, self._only_place()).table.num_rows
 
+    def __contains__(self, column: object) -> bool:
+        """Tell whether there is such a column."""
+        return column in self.schema.names
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the columns, as a frame does."""
+        return iter(self.columns)
+
     def __bool__(self) -> bool:
         """Be true without counting rows."""
         return True
@@ -362,32 +394,15 @@ class Catalog:
         kept = [HEALPIX] if HEALPIX in demand.columns else list(demand.columns)
         return Demand(tuple(kept), demand.pixels)
 
-    def _output(self, function: FrameFunction, inputs: tuple[str, ...], meta: Any) -> pa.Schema:
-        """Return the schema a function's output has, declared or found on an empty frame."""
-        place = [pa.field(HEALPIX, pa.int64())] if self.plan.positions is not None else []
-        if isinstance(meta, pa.Schema):
-            return meta if HEALPIX in meta.names or not place else pa.schema([*place, *meta])
-        if isinstance(meta, Mapping):
-            import pandas
 
-            empty = pandas.DataFrame({k: pandas.Series(dtype=v) for k, v in meta.items()})
-            return pa.schema([*place, *from_frame(empty).schema]).remove_metadata()
-        if meta is not None:
-            return from_frame(meta.iloc[:0]).schema.remove_metadata()
-        table = Select(self.plan, inputs).schema.empty_table()
-        table = table.add_column(0, place[0], pa.array([], pa.int64())) if place else table
-        try:
-            schema = function(table).schema.remove_metadata()
-        except Exception as error:
-            raise PlanError(
-                f"cannot find what {getattr(function.function, '__name__', 'the function')} returns: on an empty "
-                f"frame it raised {type(error).__name__}: {error}. Say it with meta=, for instance "
-                f"meta={{'objectId': 'int64', 'amplitude': 'float64'}}"
-            ) from error
-        unknown = [f.name for f in schema if pa.types.is_null(f.type)]
-        if unknown:
-            raise PlanError(f'the type of "{unknown[0]}" cannot be told from an empty frame: say it with meta=')
-        return schema
+def _plan_of(other: Any, verb: str) -> Node:
+    """Return the plan of a catalog, or say how to make one."""
+    if not isinstance(other, Catalog):
+        raise PlanError(
+            f"{verb} needs a catalog and got a {type(other).__name__}: make one with "
+            "lt.from_dataframe(df, ra=..., dec=...) or lt.open_catalog(path)"
+        )
+    return other.plan
 
 
 class PartitionIndexer:

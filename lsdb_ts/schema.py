@@ -139,6 +139,24 @@ def with_unit(column: pa.Field, unit: str) -> pa.Field:
     return column.with_metadata({**(column.metadata or {}), _UNIT: unit.encode()})
 
 
+def without_role(column: pa.Field) -> pa.Field:
+    """Return the field without its role; the roles of the parts of a nested column stay."""
+    kept = {k: v for k, v in (column.metadata or {}).items() if k != _ROLE}
+    return column.with_metadata(kept or None)
+
+
+def like(schema: pa.Schema, known: pa.Schema) -> pa.Schema:
+    """Return a schema whose fields have the units and roles that fields of the same name and kind are known to have."""
+    fields = []
+    for column in schema:
+        twin = known.field(column.name) if column.name in known.names else None
+        if twin is None or plain(twin.type) != plain(column.type):
+            fields.append(column)
+        else:
+            fields.append(twin.with_nullable(True) if twin.type == column.type else column.with_metadata(twin.metadata))
+    return pa.schema(fields, metadata=schema.metadata)
+
+
 def is_nested(column: pa.Field) -> bool:
     """Tell whether a field holds light curves at rest: a struct whose members are all lists."""
     kind = column.type

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ class Account:
     out: str
     tables: tuple[TableAccount, ...]
     catalogs: tuple[CatalogAccount, ...]
-    identity: Mapping[str, Any]
+    identity: Mapping[str, Any] = field(repr=False)
     already_done: bool = False
     """Whether the catalog was found finished, so that nothing was done this time."""
 

@@ -222,3 +222,54 @@ def test_a_part_of_a_struct_can_be_asked_for_and_queried(tmp_path):
         bright.compute()
     with pytest.raises(PlanError, match=r'did you mean "features_g\.mean"'):
         catalog.query("features_g.maen < 18")
+
+
+def with_roles() -> pa.Table:
+    from lsdb_ts.schema import Roles, with_unit
+
+    table = TABLE.cast(TABLE.schema.set(3, with_unit(TABLE.schema.field("mag"), "mag")))
+    return table.cast(Roles(id="objectId", ra="ra", dec="dec", mag="mag").tag(table.schema))
+
+
+def test_the_roles_of_a_match_are_those_of_the_left_rows():
+    from lsdb_ts.schema import Roles
+
+    catalog = in_memory(with_roles(), "a")
+    roles = Roles.of(catalog.crossmatch(catalog, 1.0, suffixes=("", "_b")).schema)
+    assert (roles.id, roles.ra, roles.mag) == ("objectId", "ra", "mag")
+
+
+def test_columns_that_a_function_hands_on_keep_their_units_and_roles():
+    from lsdb_ts.schema import Roles, unit_of
+
+    catalog = in_memory(with_roles(), "a", 300)
+    for meta in (None, {"objectId": "int64", "ra": "float64", "dec": "float64", "mag": "float64"}):
+        mapped = catalog.map_partitions(colour, meta=meta)
+        assert unit_of(mapped.schema.field("mag")) == "mag"
+        assert Roles.of(mapped.schema).id == "objectId"
+        assert len(mapped.cone_search(0, 90, 36_000).compute()) > 0, "its rows keep their place"
+
+
+def test_roles_can_be_given_to_a_frame():
+    from lsdb_ts.schema import Roles
+
+    catalog = lt.from_dataframe(FRAME, roles={"mag": "mag", "id": "objectId"})
+    assert Roles.of(catalog.schema).mag == "mag"
+    with pytest.raises(PlanError, match='did you mean "mag"'):
+        lt.from_dataframe(FRAME, roles={"mag": "magg"})
+    with pytest.raises(PlanError, match=r'no column for ra="RA".*lt\.from_dataframe\(df, ra='):
+        lt.from_dataframe(FRAME, ra="RA")
+
+
+def test_a_frame_where_a_catalog_is_needed_says_how_to_make_one(catalog):
+    for verb in (lambda: catalog.crossmatch(FRAME), lambda: catalog.nest(FRAME, on="objectId")):
+        with pytest.raises(PlanError, match=r"got a DataFrame: make one with lt\.from_dataframe"):
+            verb()
+
+
+def test_a_catalog_is_asked_for_its_columns_like_a_frame(catalog):
+    assert "mag" in catalog
+    assert "magg" not in catalog
+    assert list(catalog) == catalog.columns
+    with pytest.raises(PlanError, match=r"\.head\(n\)"):
+        catalog[:5]

@@ -19,6 +19,8 @@ from lsdb_ts.kernels.statistics import STATISTICS, curve_statistics, far_in_time
 from lsdb_ts.schema import Roles, is_nested
 
 MAX_BASELINE_DAYS = 36525.0
+_TELLING_EPOCHS = 1000
+"""A table of so many epochs without one in the wanted bands is taken for a mistake, not for chance."""
 """An epoch further than a century from its object's median epoch is an error of the time column."""
 
 
@@ -98,6 +100,13 @@ class LightCurves:
         band = np.concatenate([np.empty(0, np.int8), *(r[1] for r in read)])
         good = np.concatenate([np.empty(0, np.bool_), *(r[2] for r in read)])
         time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
+        if band.size >= _TELLING_EPOCHS and not (band >= 0).any():
+            stored = pa.chunked_array([chunk.field(inputs.band).flatten() for chunk in chunks])
+            found = [str(b) for b in pc.unique(stored).to_pylist()[:8]]
+            raise InputError(
+                f"none of {band.size} epochs is in the bands {', '.join(bands)} of the feature set; theirs are "
+                f"{', '.join(found)}: name them, as in FeatureSet.rubin(bands={found})"
+            )
         starts = np.concatenate([[0], np.cumsum(lengths)])
         good &= np.isfinite(time) & np.isfinite(value) & np.isfinite(error) & (error > 0)
         good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)

@@ -37,7 +37,7 @@ _TRUSTED = frozenset({"sklearn.ensemble._hist_gradient_boosting.predictor.TreePr
 _TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelBundle:
     """A classifier, the features it eats, its classes, its calibration, and how it did on objects it had not seen."""
 
@@ -81,6 +81,10 @@ class ModelBundle:
         from lsdb_ts.store.journal import fingerprint
 
         return fingerprint({k: v for k, v in self._to_json().items() if k not in ("metrics", "card", "format")})
+
+    def __repr__(self) -> str:
+        tested = f"{self.metrics['accuracy']:.1%} of {self.metrics['objects']:,} held-out objects right"
+        return f"ModelBundle({', '.join(self.labels)}; {len(self.features.names)} features; {tested})"
 
     def predict(self, table: pa.Table) -> pa.Table:
         """Classify the rows of a table.

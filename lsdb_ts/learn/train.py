@@ -78,6 +78,10 @@ def train(
     >>> bundle.labels, bundle.metrics["accuracy"] > 0.9
     (('bright', 'faint'), True)
     """
+    if not isinstance(features, pa.Table):
+        raise InputError(
+            f"train needs a pyarrow.Table and got a {type(features).__name__}: catalog.to_arrow() gives one"
+        )
     inputs = FeatureColumns.of(features.schema, columns)
     wanted = _as_list(labels)
     if len(wanted) != features.num_rows:

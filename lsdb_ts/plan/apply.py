@@ -179,6 +179,8 @@ class Extend(Unary):
 def conform(table: pa.Table, schema: pa.Schema, who: str) -> pa.Table:
     """Return a table with exactly the declared columns and types, or raise PlanError that names the difference."""
     missing = [n for n in schema.names if n not in table.column_names]
+    if missing == [HEALPIX]:
+        raise PlanError(f"{who} did not keep its frame's index ({HEALPIX}), which rows with coordinates must keep")
     if missing:
         raise PlanError(
             f'{who} did not return the column "{missing[0]}" that its meta declares; it returned {table.column_names}'

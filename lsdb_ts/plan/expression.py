@@ -89,14 +89,14 @@ class Predicate:
     def columns(self) -> tuple[str, ...]:
         """Columns the condition reads, nested parts with a dot."""
         tree, quoted = _parse(self.text)
-        return tuple(dict.fromkeys(quoted.get(n, n) for n in _names(tree) if not n.startswith(_VARIABLE)))
+        return tuple(dict.fromkeys(_real(n, quoted) for n in _names(tree) if not n.startswith(_VARIABLE)))
 
     @functools.cached_property
     def bounds(self) -> Bounds:
         """Interval by column outside which the condition cannot hold."""
         tree, quoted = _parse(self.text)
         limits = _limits(tree, dict(self.variables))
-        return intersected({}, ((quoted.get(name, name), (low, high)) for name, low, high in limits))
+        return intersected({}, ((_real(name, quoted), (low, high)) for name, low, high in limits))
 
     def holds(self, table: pa.Table) -> NDArray[np.bool_]:
         """Tell for which rows the condition holds; where a value is missing it does not."""
@@ -104,7 +104,7 @@ class Predicate:
         variables = dict(self.variables)
 
         def value(name: str) -> Any:
-            return variables[name] if name in variables else _column(table, quoted.get(name, name))
+            return variables[name] if name in variables else _column(table, _real(name, quoted))
 
         try:
             answer = _evaluate(tree, value)
@@ -158,6 +158,11 @@ _KNOWN = (
     *_COMPARE,
     *_ARITHMETIC,
 )
+
+
+def _real(name: str, quoted: Mapping[str, str]) -> str:
+    """Put back what stood in backticks, also as part of a nested name."""
+    return ".".join(quoted.get(part, part) for part in name.split("."))
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -15,7 +15,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions, match
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.schema import HEALPIX, with_unit
+from lsdb_ts.schema import HEALPIX, with_unit, without_role
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.store.partition import Partition
@@ -69,7 +69,8 @@ class Match(Node):
     def schema(self) -> pa.Schema:
         """Left columns, right columns, and the separation; only names that stand on both sides get a suffix."""
         left = [f.with_name(self._left_names[f.name]) for f in self.left.schema]
-        right = [f.with_name(self._right_names[f.name]).with_nullable(True) for f in self.right.schema]
+        # The rows are left rows: their roles hold, those of the right side would stand beside them.
+        right = [without_role(f).with_name(self._right_names[f.name]).with_nullable(True) for f in self.right.schema]
         return pa.schema([*left, *right, with_unit(pa.field(DISTANCE, pa.float64()), "arcsec")])
 
     @functools.cached_property

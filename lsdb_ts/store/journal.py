@@ -19,6 +19,8 @@ from lsdb_ts.store.write import atomic
 
 Json = Mapping[str, Any]
 _LOCK = threading.Lock()
+_MOST_CHANGES = 8
+_LONGEST_VALUE = 100
 
 
 def canonical(value: Any) -> str:
@@ -67,7 +69,7 @@ class Journal:
         if self.exists():
             found = json.loads(self._identity_file.read_text())
             if canonical(found) != canonical(wanted):
-                changes = "\n".join(f"  {k}: {old} -> {new}" for k, old, new in differences(found, wanted))
+                changes = _listed(differences(found, wanted))
                 raise ResumeError(
                     f"{self.folder.parent} holds a half-done run of something else; what changed since:\n{changes}\n"
                     f"Finish the old run with its own parameters, or remove {self.folder.parent} and start again."
@@ -117,6 +119,18 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any,
             yield from differences(a, b, f"{place}[{i}]")
     elif old != new:
         yield place, old, new
+
+
+def _listed(changes: Iterator[tuple[str, Any, Any]]) -> str:
+    """Return the first changes, a line each, long values cut short."""
+    lines = [f"  {where}: {_cut(old)} -> {_cut(new)}" for where, old, new in changes]
+    more = [f"  ... and {len(lines) - _MOST_CHANGES} more"] if len(lines) > _MOST_CHANGES else []
+    return "\n".join(lines[:_MOST_CHANGES] + more)
+
+
+def _cut(value: Any) -> str:
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 def _ends_in_newline(path: Path) -> bool:
