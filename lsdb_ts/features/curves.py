@@ -6,6 +6,7 @@ Reading the nested column happens here; the statistics themselves live in ``kern
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,9 @@ from lsdb_ts.kernels.statistics import STATISTICS, curve_statistics, far_in_time
 from lsdb_ts.schema import Roles, is_nested
 
 MAX_BASELINE_DAYS = 36525.0
-_TELLING_EPOCHS = 1000
-"""A table of so many epochs without one in the wanted bands is taken for a mistake, not for chance."""
 """An epoch further than a century from its object's median epoch is an error of the time column."""
+_TELLING_EPOCHS = 1000
+"""A table of so many epochs without one in the wanted bands is worth a warning; it may be chance, and is no error."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,7 @@ class LightCurves:
         good = np.concatenate([np.empty(0, np.bool_), *(r[2] for r in read)])
         time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
         if band.size >= _TELLING_EPOCHS and not (band >= 0).any():
-            stored = pa.chunked_array([chunk.field(inputs.band).flatten() for chunk in chunks])
-            found = [str(b) for b in pc.unique(stored).to_pylist()[:8]]
-            raise InputError(
-                f"none of {band.size} epochs is in the bands {', '.join(bands)} of the feature set; theirs are "
-                f"{', '.join(found)}: name them, as in FeatureSet.rubin(bands={found})"
-            )
+            _warn_of_other_bands(chunks, inputs.band, bands)
         starts = np.concatenate([[0], np.cumsum(lengths)])
         good &= np.isfinite(time) & np.isfinite(value) & np.isfinite(error) & (error > 0)
         good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)
@@ -143,6 +139,17 @@ class LightCurves:
             raise PlanError("these light curves were opened without a period search: LightCurves.of(..., search=...)")
         arrays = (self.time_mjd, self.values, self.errors, self.offsets)
         return search_periods(*arrays, len(self.bands), self.search, relative=self.is_flux)
+
+
+def _warn_of_other_bands(chunks: list[pa.StructArray], band: str, wanted: tuple[str, ...]) -> None:
+    """Warn that all features of a table are null. Not an error: what is one must not depend on how the sky is cut."""
+    stored = pa.chunked_array([chunk.field(band).flatten() for chunk in chunks])
+    found = [str(b) for b in pc.unique(stored).to_pylist()[:8]]
+    warnings.warn(
+        f"none of {len(stored)} epochs is in the bands {', '.join(wanted)} of the feature set, so all its features are "
+        f"null; theirs are {', '.join(found)}: name them, as in FeatureSet.rubin(bands={found})",
+        stacklevel=2,
+    )
 
 
 def _flatten(chunk, inputs, bands):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
-"""Where a scan gets the rows of a pixel and its halo: a HATS catalog on disk, or a table in memory.
+"""Where a scan gets the rows of a pixel and its halo: what any source offers, and a HATS catalog on disk as one.
 
-What is asked, plans decide.
+Tables in memory live next door; what is asked, plans decide.
 """
 
 from __future__ import annotations
