@@ -62,3 +62,18 @@ class Ranges:
         before = np.searchsorted(self.starts, b, side="left")
         ended = np.searchsorted(self.stops, a, side="right")
         return before > ended
+
+    def intersection(self, other: Ranges) -> Ranges:
+        """Return the sky that is in both sets.
+
+        >>> list(Ranges.of([0, 20], [10, 30]).intersection(Ranges.of([5, 28], [22, 40])))
+        [(5, 10), (20, 22), (28, 30)]
+        """
+        first = np.searchsorted(other.stops, self.starts, side="right")
+        last = np.searchsorted(other.starts, self.stops, side="left")
+        counts = np.maximum(last - first, 0)
+        mine = np.repeat(np.arange(len(self)), counts)
+        theirs = np.arange(mine.size) - np.repeat(np.cumsum(counts) - counts - first, counts)
+        return Ranges(
+            np.maximum(self.starts[mine], other.starts[theirs]), np.minimum(self.stops[mine], other.stops[theirs])
+        )

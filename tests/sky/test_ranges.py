@@ -44,3 +44,9 @@ def test_cells_of_one_order_unite_into_their_parent():
     united = Ranges.of_cells(np.array([*children[::-1], *children]), 5)
     assert list(united) == [(pixel.start, pixel.stop)]
     assert pixel.stop - pixel.start == 4 ** (MAX_ORDER - 3)
+
+
+@given(SPANS, SPANS)
+def test_an_intersection_holds_the_common_numbers(spans, others):
+    common = ranges_of(spans).intersection(ranges_of(others))
+    assert [k for a, b in common for k in range(a, b)] == sorted(members(spans) & members(others))
