@@ -69,7 +69,8 @@ class Map(Unary):
         pixels = demand.pixels
         if not self.rowwise and len(pixels):
             pixels = self.layout.take(pixels.ranges.overlaps(self.layout.starts, self.layout.stops))
-        return (replace(demand, columns=columns, pixels=pixels, rows={}),)
+        sky = demand.sky if self.rowwise else None
+        return (replace(demand, columns=columns, pixels=pixels, rows={}, sky=sky),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Call the function."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.read import Bounds
 
 
@@ -27,6 +28,8 @@ class Demand:
     """Pixels wanted."""
     rows: Bounds = field(default_factory=dict)
     """Closed interval by column that rows must touch to matter; others may be left out, or not."""
+    sky: Ranges | None = None
+    """Sky outside of which rows do not matter; they may be left out, or not. None is all sky."""
     halo_arcsec: float = 0.0
     """Width of the border beyond each pixel's edge that is wanted too."""
 
@@ -49,6 +52,11 @@ class Demand:
             halo_arcsec=self.halo_arcsec + halo_arcsec,
             rows=intersected(self.rows, (rows or {}).items()),
         )
+
+
+def common(sky: Ranges | None, more: Ranges | None) -> Ranges | None:
+    """Return the sky in both, where None is all sky."""
+    return more if sky is None else sky if more is None else sky.intersection(more)
 
 
 def intersected(bounds: Bounds, more: Iterable[tuple[str, tuple[Any, Any]]]) -> Bounds:

@@ -13,11 +13,13 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions, match
-from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.schema import HEALPIX, with_unit, without_role
 from lsdb_ts.sky.align import align
+from lsdb_ts.sky.halo import dilated
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 
 DISTANCE = "_dist_arcsec"
@@ -78,6 +80,11 @@ class Match(Node):
         """Where both sides overlap, the finer of the two; for a left join all of the left."""
         return align(self.left.layout, self.right.layout, self.radius_arcsec, keep_unmatched=self.how == "left")
 
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The sky of the left rows."""
+        return self.left.sky
+
     @property
     def name(self) -> str:
         """Both names."""
@@ -96,8 +103,10 @@ class Match(Node):
         rows = {
             old: demand.rows[new] for old, new in {**self._left_names, HEALPIX: HEALPIX}.items() if new in demand.rows
         }
+        sky = common(demand.sky, self.left.sky)
+        near = None if sky is None else dilated(Layout.of_ranges(sky), self.radius_arcsec)
         asked_left = replace(demand, columns=(HEALPIX,), rows=rows)
-        asked_right = replace(demand, columns=(HEALPIX,), rows={})
+        asked_right = replace(demand, columns=(HEALPIX,), rows={}, sky=near)
         return (
             asked_left.plus([*needs_positions(self.left, "a crossmatch"), *left]),
             asked_right.plus([*needs_positions(self.right, "a crossmatch"), *right], halo_arcsec=self.radius_arcsec),

@@ -92,8 +92,8 @@ class Nest(Node):
         keys = (HEALPIX, self.on)
         wide = self.max_separation_arcsec
         # No row is skipped: children of a parent that was left out would count as orphans.
-        left = replace(demand, columns=keys, rows={}).plus([*self.positions, *mine], halo_arcsec=wide)
-        right = replace(demand, columns=keys, rows={}).plus(
+        left = replace(demand, columns=keys, rows={}, sky=None).plus([*self.positions, *mine], halo_arcsec=wide)
+        right = replace(demand, columns=keys, rows={}, sky=None).plus(
             [*needs_positions(self.right, "nest"), *self._sorting, *parts], halo_arcsec=wide
         )
         return left, right

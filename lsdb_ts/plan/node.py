@@ -17,6 +17,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.schema import HEALPIX, has_parts
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, keep_parts, merge_accounts
 
 
@@ -47,6 +48,23 @@ class Node(ABC):
     @abstractmethod
     def positions(self) -> tuple[str, str] | None:
         """Names of the RA and Dec columns; None where rows no longer have a place on the sky."""
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """Sky that holds all rows, where more is known of it than the layout; else None."""
+        return None
+
+    @property
+    def count(self) -> int | None:
+        """Number of rows where metadata tell it, else None."""
+        return None
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return bounds on a column's values where metadata tell them, else None.
+
+        No value lies outside; where rows were dropped, the bounds themselves may not occur.
+        """
+        return None
 
     @abstractmethod
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
@@ -96,6 +114,15 @@ class Unary(Node):
     def positions(self) -> tuple[str, str] | None:
         """The child's positions."""
         return self.child.positions
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The child's sky."""
+        return self.child.sky
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the child's."""
+        return self.child.limits(column)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Pass the demand on."""

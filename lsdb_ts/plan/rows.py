@@ -12,14 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.expression import Predicate
 from lsdb_ts.plan.node import Unary, expanded, needs_positions
 from lsdb_ts.schema import HEALPIX, is_nested, project, require
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.sky.region import Region
 from lsdb_ts.store.partition import Partition
-from lsdb_ts.store.read import Bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,11 @@ class Select(Unary):
         kept = project(self.child.schema, self.columns)
         order = dict.fromkeys(c if c in kept.names else c.partition(".")[0] for c in self.columns)
         return pa.schema([kept.field(name) for name in order], metadata=kept.metadata)
+
+    @property
+    def count(self) -> int | None:
+        """The child's rows."""
+        return self.child.count
 
     @property
     def positions(self) -> tuple[str, str] | None:
@@ -168,11 +173,17 @@ class Cut(Unary):
     def layout(self) -> Layout:
         """Pixels that touch the region."""
         child = self.child.layout
-        return child.take(self.region.ranges().overlaps(child.starts, child.stops))
+        return child.take(self._ranges.overlaps(child.starts, child.stops))
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The region, as far as the child has rows there."""
+        return common(self.child.sky, self._ranges)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
-        """Ask for the positions too, and let row groups outside the region be skipped."""
-        return (demand.plus(needs_positions(self.child, "a cut on the sky"), rows=self._hull(demand)),)
+        """Ask for the positions too, and let rows outside the region be left out."""
+        asked = demand.plus(needs_positions(self.child, "a cut on the sky"))
+        return (replace(asked, sky=common(demand.sky, self._ranges)),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Keep the rows inside."""
@@ -188,14 +199,9 @@ class Cut(Unary):
         """The region."""
         return f"cut {self.region}"
 
-    def _hull(self, demand: Demand) -> Bounds:
-        """Return the shortest interval of places that holds the region, inside the pixel where no halo is wanted."""
-        sky = self.region.ranges()
-        starts, stops = sky.starts, sky.stops
-        if demand.halo_arcsec == 0 and len(demand.pixels) == 1:
-            touching = (starts < demand.pixel.stop) & (stops > demand.pixel.start)
-            starts, stops = starts[touching], stops[touching]
-        return {HEALPIX: (int(starts[0]), int(stops[-1]) - 1)} if len(starts) else {}
+    @functools.cached_property
+    def _ranges(self) -> Ranges:
+        return self.region.ranges()
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, expanded
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
-from lsdb_ts.store.source import Source
+from lsdb_ts.store.source import Request, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +49,31 @@ class Scan(Node):
         """RA and Dec columns of the source."""
         return self.source.positions
 
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The sky of the source."""
+        return self.source.sky
+
+    @property
+    def count(self) -> int | None:
+        """The rows of the source."""
+        return self.source.count
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return what the source's metadata tell."""
+        return self.source.limits(column)
+
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask nobody."""
         return ()
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Read the pixel."""
-        return self.source.partition(demand.pixel, self._columns(demand), demand.rows, demand.halo_arcsec)
+        return self.source.partition(self._request(demand))
 
     def estimate(self, demand: Demand) -> tuple[int, int]:
         """Return (rows, bytes) that a demand for one pixel will read, from metadata."""
-        return self.source.estimate(demand.pixel, self._columns(demand), demand.halo_arcsec)
+        return self.source.estimate(self._request(demand))
 
     def identity(self) -> Mapping[str, Any]:
         """Return the identity of the source."""
@@ -69,6 +84,7 @@ class Scan(Node):
         """Name of the source."""
         return f"scan {self.name}"
 
-    def _columns(self, demand: Demand) -> tuple[str, ...]:
+    def _request(self, demand: Demand) -> Request:
         place = (HEALPIX,) if HEALPIX in demand.columns else ()
-        return (*place, *expanded(self.schema, [c for c in demand.columns if c != HEALPIX]))
+        columns = (*place, *expanded(self.schema, [c for c in demand.columns if c != HEALPIX]))
+        return Request(demand.pixel, columns, demand.rows, demand.halo_arcsec, demand.sky)

@@ -6,6 +6,7 @@ One small file, public Dask API only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -28,9 +29,7 @@ class _Partitions:
         if columns is not None:
             place = (HEALPIX,) if HEALPIX in demand.columns else ()
             names = [columns] if isinstance(columns, str) else list(columns)
-            demand = Demand(
-                (*place, *expanded(self.node.schema, names)), demand.pixels, demand.rows, demand.halo_arcsec
-            )
+            demand = replace(demand, columns=(*place, *expanded(self.node.schema, names)))
         part = produce(self.node, demand)
         frame = to_frame(finished(part.core_table(), output_schema(self.node, demand)))
         return frame if columns is None else frame[columns]

@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lsdb_ts.errors import InputError, PositionError
 from lsdb_ts.schema import HEALPIX, project, require
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import Pixel, bad_positions, cell_of, spatial_index
+from lsdb_ts.sky.pixel import bad_positions, cell_of, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, keep_parts, sorted_by_place
-from lsdb_ts.store.read import Bounds
-from lsdb_ts.store.source import sky_wanted, split
+from lsdb_ts.store.source import Request, split
+
+_FEW_ROWS = 200_000
+_SKY_ORDER = 14
+"""Cells of 13 arcsec: fine enough that what is matched with few rows is read only near them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +78,36 @@ class MemorySource:
         """All columns, without ``_healpix_29``."""
         return self.table.schema.remove(self.table.schema.get_field_index(HEALPIX))
 
-    def partition(self, pixel: Pixel, columns: Sequence[str], bounds: Bounds, halo_arcsec: float) -> Partition:
-        """Return the rows of any pixel and of its halo: slices of the sorted table."""
-        wanted = sky_wanted(pixel, halo_arcsec)
-        table = self._projected(columns)
-        slices = [table.slice(a, b - a) for a, b in self._rows(wanted)]
-        found = pa.concat_tables(slices) if slices else table.slice(0, 0)
-        whole = split(found, pixel, wanted)
-        return whole if HEALPIX in columns else whole.with_table(whole.table.drop_columns([HEALPIX]))
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The cells that hold rows, where these are few."""
+        if self.table.num_rows > _FEW_ROWS:
+            return None
+        return Ranges.of_cells(cell_of(self.table.column(HEALPIX).to_numpy(), _SKY_ORDER), _SKY_ORDER)
 
-    def estimate(self, pixel: Pixel, columns: Sequence[str], halo_arcsec: float) -> tuple[int, int]:
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return int(self.table.num_rows)
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the smallest and the largest value of a column."""
+        base, _, part = column.partition(".")
+        if part:
+            return None
+        found = pc.min_max(self.table.column(base)).as_py()
+        return None if found["min"] is None else (found["min"], found["max"])
+
+    def partition(self, request: Request) -> Partition:
+        """Return the rows of any pixel and of its halo: slices of the sorted table."""
+        table = self._projected(request.columns)
+        slices = [table.slice(a, b - a) for a, b in self._rows(request.wanted)]
+        return split(pa.concat_tables(slices) if slices else table.slice(0, 0), request)
+
+    def estimate(self, request: Request) -> tuple[int, int]:
         """Return (rows, bytes) of the slices."""
-        rows = sum(b - a for a, b in self._rows(sky_wanted(pixel, halo_arcsec)))
-        return rows, int(self._projected(columns).nbytes * rows / max(self.table.num_rows, 1))
+        rows = sum(b - a for a, b in self._rows(request.wanted))
+        return rows, int(self._projected(request.columns).nbytes * rows / max(self.table.num_rows, 1))
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and a hash of the content."""

@@ -123,13 +123,33 @@ def _read_groups(file: pq.ParquetFile, groups: list[int], columns: list[str]) ->
     return pa.concat_tables([table.cast(plain_nested(table.schema)) for table in tables])
 
 
-def estimate(path: Path, columns: Sequence[str], within: Ranges | None = None) -> tuple[int, int]:
+def estimate(
+    path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
+) -> tuple[int, int]:
     """Return (rows, uncompressed bytes) of what :func:`read_rows` would read."""
     metadata = footer(path)
-    groups = _wanted_groups(metadata, within, {})
+    groups = _wanted_groups(metadata, within, bounds or {})
     chunks = _chunks(metadata, columns)
     size = sum(metadata.row_group(g).column(c).total_uncompressed_size for g in groups for c in chunks)
     return sum(metadata.row_group(g).num_rows for g in groups), size
+
+
+def limits(footers: Iterable[pq.FileMetaData], column: str) -> tuple[Any, Any] | None:
+    """Return the smallest and the largest value of a column over some files, or None where a statistic is missing."""
+    low: Any = None
+    high: Any = None
+    for metadata in footers:
+        (chunk,) = _chunks(metadata, [column]) or (None,)
+        for g in range(metadata.num_row_groups if chunk is not None else 0):
+            group = metadata.row_group(g)
+            statistics = group.column(chunk).statistics
+            if statistics is None or not statistics.has_min_max:
+                if statistics is not None and statistics.null_count == group.num_rows:
+                    continue
+                return None
+            low = statistics.min if low is None else min(low, statistics.min)
+            high = statistics.max if high is None else max(high, statistics.max)
+    return None if low is None else (low, high)
 
 
 def _chunks(metadata: pq.FileMetaData, columns: Iterable[str]) -> list[int]:

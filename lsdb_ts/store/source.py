@@ -6,8 +6,8 @@ Tables in memory live next door; what is asked, plans decide.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,29 @@ from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.hats import HatsCatalog
 from lsdb_ts.store.partition import Partition, sorted_by_place
-from lsdb_ts.store.read import Bounds, estimate, footer, read_rows
+from lsdb_ts.store.read import Bounds, estimate, footer, limits, read_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What a scan asks of a source for one pixel."""
+
+    pixel: Pixel
+    columns: Sequence[str]
+    """Columns, parts of nested ones one by one, and ``_healpix_29`` where the place is wanted."""
+    rows: Bounds = field(default_factory=dict)
+    """Closed interval by column; rows outside may be left out."""
+    halo_arcsec: float = 0.0
+    """Width of the border that is wanted too."""
+    sky: Ranges | None = None
+    """Rows outside of this sky may be left out; None is all sky."""
+
+    @functools.cached_property
+    def wanted(self) -> Ranges:
+        """The sky to read: the pixel and its halo, as far as it matters."""
+        around = border(self.pixel, self.halo_arcsec)
+        whole = Ranges.of(np.append(around.starts, self.pixel.start), np.append(around.stops, self.pixel.stop))
+        return whole if self.sky is None else whole.intersection(self.sky)
 
 
 class Source(Protocol):
@@ -44,30 +66,37 @@ class Source(Protocol):
     def positions(self) -> tuple[str, str]:
         """Names of the RA and Dec columns."""
 
-    def partition(self, pixel: Pixel, columns: Sequence[str], bounds: Bounds, halo_arcsec: float) -> Partition:
+    @property
+    def sky(self) -> Ranges | None:
+        """Sky that holds all rows, where more is known of it than the leaves; else None."""
+
+    @property
+    def count(self) -> int:
+        """Number of rows, from metadata."""
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the smallest and the largest value of a column from metadata, or None where they do not tell."""
+
+    def partition(self, request: Request) -> Partition:
         """Return the rows of any pixel and of its halo."""
 
-    def estimate(self, pixel: Pixel, columns: Sequence[str], halo_arcsec: float) -> tuple[int, int]:
+    def estimate(self, request: Request) -> tuple[int, int]:
         """Return (rows, bytes) that :meth:`partition` reads, from metadata only."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return what makes this input the same input again, as JSON."""
 
 
-def sky_wanted(pixel: Pixel, halo_arcsec: float) -> Ranges:
-    """Return the sky of a pixel and of its halo."""
-    around = border(pixel, halo_arcsec)
-    return Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop))
-
-
-def split(table: pa.Table, pixel: Pixel, wanted: Ranges) -> Partition:
-    """Drop rows outside the wanted sky and tell core from halo."""
+def split(table: pa.Table, request: Request) -> Partition:
+    """Drop rows outside the wanted sky, tell core from halo, and hide the place where it was not asked for."""
     table = sorted_by_place(table)
     place = table.column(HEALPIX).to_numpy()
-    inside = wanted.contains(place)
+    inside = request.wanted.contains(place)
     if not inside.all():
         table, place = table.filter(pa.array(inside)), place[inside]
-    return Partition(table.combine_chunks(), (place >= pixel.start) & (place < pixel.stop))
+    if HEALPIX not in request.columns:
+        table = table.drop_columns([HEALPIX])
+    return Partition(table.combine_chunks(), (place >= request.pixel.start) & (place < request.pixel.stop))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +129,33 @@ class HatsSource:
             raise InputError(f"{self.catalog.path}: hats.properties does not name hats_col_ra and hats_col_dec")
         return self.catalog.ra, self.catalog.dec
 
-    def partition(self, pixel: Pixel, columns: Sequence[str], bounds: Bounds, halo_arcsec: float) -> Partition:
-        """Return the rows of any pixel and of its halo, from the fewest row groups."""
-        wanted = sky_wanted(pixel, halo_arcsec)
-        tables = [self._read(path, columns, wanted, bounds) for path in self._files(pixel, halo_arcsec)]
-        if not tables:
-            return Partition.all_core(self._schema_of(columns).empty_table())
-        whole = split(pa.concat_tables(tables), pixel, wanted)
-        return whole if HEALPIX in columns else whole.with_table(whole.table.drop_columns([HEALPIX]))
+    @property
+    def sky(self) -> Ranges | None:
+        """Nothing is known beyond the leaves."""
+        return None
 
-    def estimate(self, pixel: Pixel, columns: Sequence[str], halo_arcsec: float) -> tuple[int, int]:
+    @functools.cached_property
+    def count(self) -> int:
+        """Number of rows from the properties, or else from the files' footers."""
+        if self.catalog.n_rows is not None:
+            return self.catalog.n_rows
+        return sum(footer(path).num_rows for path in self._all_files())
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the smallest and the largest value of a column from the files' footers."""
+        return limits((footer(path) for path in self._all_files()), column)
+
+    def partition(self, request: Request) -> Partition:
+        """Return the rows of any pixel and of its halo, from the fewest row groups."""
+        tables = [self._read(path, request) for path in self._files(request)]
+        if not tables:
+            return Partition.all_core(self._schema_of(request.columns).empty_table())
+        return split(pa.concat_tables(tables), request)
+
+    def estimate(self, request: Request) -> tuple[int, int]:
         """Return (rows, bytes) that :meth:`partition` reads, from the footers."""
-        wanted = sky_wanted(pixel, halo_arcsec)
-        found = [estimate(p, self._columns_read(columns), wanted) for p in self._files(pixel, halo_arcsec)]
+        columns = self._columns_read(request.columns)
+        found = [estimate(p, columns, request.wanted, request.rows) for p in self._files(request)]
         return sum(rows for rows, _ in found), sum(size for _, size in found)
 
     def identity(self) -> Mapping[str, Any]:
@@ -133,8 +176,13 @@ class HatsSource:
         order = int(self.catalog.properties.get("hats_col_healpix_order", MAX_ORDER) or MAX_ORDER)
         return name if name in self.catalog.schema.names and order == MAX_ORDER else None
 
-    def _files(self, pixel: Pixel, halo_arcsec: float) -> list[Path]:
-        layout = self.catalog.layout
+    def _all_files(self) -> Iterator[Path]:
+        return (path for pixel in self.catalog.layout for path in self.catalog.leaf_files(pixel))
+
+    def _files(self, request: Request) -> list[Path]:
+        layout, pixel, halo_arcsec = self.catalog.layout, request.pixel, request.halo_arcsec
+        if len(request.wanted) == 0:
+            return []
         home = layout.overlapping(pixel.start, pixel.stop)
         files = [path for i in home for path in self.catalog.leaf_files(layout[i])]
         if halo_arcsec <= 0:
@@ -145,8 +193,7 @@ class HatsSource:
             assert margin is not None
             stored = leaf in set(margin.layout.take(slice(*_place_of(margin.layout, leaf))))
             return files + (margin.leaf_files(leaf) if stored else [])
-        around = border(pixel, halo_arcsec)
-        near = np.flatnonzero(around.overlaps(layout.starts, layout.stops))
+        near = np.flatnonzero(border(pixel, halo_arcsec).overlaps(layout.starts, layout.stops))
         return files + [path for i in near if i not in home for path in self.catalog.leaf_files(layout[int(i)])]
 
     def _columns_read(self, columns: Sequence[str]) -> list[str]:
@@ -157,16 +204,16 @@ class HatsSource:
         fields = [pa.field(HEALPIX, pa.int64())] if HEALPIX in columns else []
         return pa.schema([*fields, *project(self.schema, columns)])
 
-    def _read(self, path: Path, columns: Sequence[str], wanted: Ranges, bounds: Bounds) -> pa.Table:
+    def _read(self, path: Path, request: Request) -> pa.Table:
         """Read one file; every file comes back with the catalog's own schema and the place as first column."""
-        within = wanted if self._stored_place == HEALPIX else None
-        table = read_rows(path, self._columns_read(columns), within, bounds)
+        within = request.wanted if self._stored_place == HEALPIX else None
+        table = read_rows(path, self._columns_read(request.columns), within, request.rows)
         if self._stored_place:
             place = table.column(self._stored_place).cast(pa.int64())
         else:
             ra, dec = (table.column(c).to_numpy() for c in self.positions)
             place = pa.array(spatial_index(ra, dec))
-        schema = self._schema_of([c for c in columns if c != HEALPIX])
+        schema = self._schema_of([c for c in request.columns if c != HEALPIX])
         table = table.select(schema.names)
         if not table.schema.equals(schema):
             table = table.cast(schema)
@@ -176,10 +223,3 @@ class HatsSource:
 def _place_of(layout: Layout, pixel: Pixel) -> tuple[int, int]:
     found = layout.overlapping(pixel.start, pixel.stop)
     return found.start, found.stop
-
-
-def rows_of(catalog: HatsCatalog) -> int:
-    """Return the number of rows of a catalog from its properties, or else from the files' footers."""
-    if catalog.n_rows is not None:
-        return catalog.n_rows
-    return sum(footer(path).num_rows for pixel in catalog.layout for path in catalog.leaf_files(pixel))

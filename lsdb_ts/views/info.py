@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.plan.explain import in_bytes
 from lsdb_ts.store.hats import HatsCatalog, open_hats
-from lsdb_ts.store.source import HatsSource, rows_of
+from lsdb_ts.store.source import HatsSource
 from lsdb_ts.views.columns import Column, columns_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _described(catalog: HatsCatalog, members: tuple[Info, ...] = ()) -> Info:
         path=str(catalog.path),
         name=catalog.name,
         kind=catalog.kind,
-        rows=rows_of(catalog),
+        rows=HatsSource(catalog).count,
         partitions=len(catalog.layout),
         orders=(int(orders.min()), int(orders.max())) if orders.size else None,
         bytes=sum(file.stat().st_size for file in _files(catalog)),

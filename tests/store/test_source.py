@@ -14,7 +14,7 @@ from lsdb_ts.store import write
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.memory import MemorySource
 from lsdb_ts.store.read import recording
-from lsdb_ts.store.source import HatsSource
+from lsdb_ts.store.source import HatsSource, Request
 from tests.oracles import near_pixel
 from tests.store.catalogs import layout_for, places, stars, write_catalog, write_collection, write_foreign
 
@@ -103,7 +103,7 @@ def test_core_is_exact_and_halo_complete(sources, table, layout, near_of, name, 
     flux = dict(zip(ids.tolist(), table.column("lc").combine_chunks().field("flux").to_pylist(), strict=True))
     n_halo = 0
     for pixel in some_pixels(layout):
-        part = source.partition(pixel, COLUMNS, {}, halo_arcsec)
+        part = source.partition(Request(pixel, COLUMNS, {}, halo_arcsec))
         assert set(part.table.column_names) == {HEALPIX, "id", "ra", "lc"}
         assert part.table.column_names[0] == HEALPIX
         found, core = part.table.column("id").to_numpy(), part.core
@@ -132,7 +132,7 @@ def test_a_margin_wide_enough_is_read_instead_of_the_neighbours(sources, layout)
     for halo_arcsec, stored in ((MARGIN, True), (MARGIN + 0.1, False)):
         assert source.serves_halo(halo_arcsec) == stored
         with recording() as reads:
-            source.partition(leaf, COLUMNS, {}, halo_arcsec)
+            source.partition(Request(leaf, COLUMNS, {}, halo_arcsec))
         roots = {r.path.relative_to(source.catalog.path.parent).parts[0] for r in reads}
         assert roots == ({"stars", "margin"} if stored else {"stars"})
 
@@ -142,8 +142,8 @@ def test_only_the_row_groups_of_the_pixel_and_its_halo_are_read(sources, layout)
     leaf = min(layout)
     small = next(iter(leaf.children(leaf.order + 2)))
     with recording() as reads:
-        source.partition(small, ("id",), {}, 0.0)
-        rows, size = source.estimate(small, ("id",), 0.0)
+        source.partition(Request(small, ("id",), {}, 0.0))
+        rows, size = source.estimate(Request(small, ("id",)))
     assert {r.columns for r in reads} == {(HEALPIX, "id")}
     n_groups = sum(len(r.row_groups) for r in reads)
     assert n_groups <= 4
@@ -153,7 +153,7 @@ def test_only_the_row_groups_of_the_pixel_and_its_halo_are_read(sources, layout)
 
 def test_the_place_is_left_out_unless_it_is_wanted(sources, layout):
     for source in sources.values():
-        assert source.partition(layout[0], ("id",), {}, 5.0).table.column_names == ["id"]
+        assert source.partition(Request(layout[0], ("id",), {}, 5.0)).table.column_names == ["id"]
         assert HEALPIX not in source.schema.names
 
 
@@ -161,7 +161,10 @@ def test_bounds_let_rows_be_skipped_and_keep_those_that_matter(sources, table, l
     ids = table.column("id").to_numpy()
     wanted = set(range(1000, 1200))
     for source in sources.values():
-        found = [source.partition(p, ("id",), {"id": (1000, 1199)}, 0.0).table.column("id").to_numpy() for p in layout]
+        found = [
+            source.partition(Request(p, ("id",), {"id": (1000, 1199)}, 0.0)).table.column("id").to_numpy()
+            for p in layout
+        ]
         assert wanted & set(ids.tolist()) <= set(np.concatenate(found).tolist())
 
 
@@ -187,7 +190,7 @@ def test_a_missing_leaf_names_its_file(table, layout, tmp_path):
     catalog = open_hats(write_catalog(tmp_path / "holed", table, layout))
     catalog.leaf_path(layout[0]).unlink()
     with pytest.raises(CatalogError, match=f"Npix={layout[0].number}.parquet"):
-        HatsSource(catalog).partition(layout[0], ("id",), {}, 0.0)
+        HatsSource(catalog).partition(Request(layout[0], ("id",), {}, 0.0))
 
 
 def test_a_catalog_that_does_not_name_its_positions_says_so(table, layout, tmp_path):
@@ -221,4 +224,4 @@ def test_a_coordinate_that_is_not_there_is_named_with_its_neighbours():
 def test_a_table_without_rows_is_a_source_without_pixels():
     source = MemorySource.of_table(stars(0, seed=1), "ra", "dec", "none")
     assert len(source.layout) == 0
-    assert len(source.partition(Pixel(0, 3), ("id",), {}, 10.0)) == 0
+    assert len(source.partition(Request(Pixel(0, 3), ("id",), {}, 10.0))) == 0
