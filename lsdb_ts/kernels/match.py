@@ -31,21 +31,30 @@ class Positions:
     ----------
     place : numpy.ndarray of int64, shape (n,)
         Order-29 NESTED pixel numbers (``_healpix_29``), non-decreasing.
-    vectors : numpy.ndarray of float64, shape (n, 3)
-        Unit vectors of the exact positions.
+    ra_deg, dec_deg : numpy.ndarray of float64, shape (n,)
+        The exact positions; any finite RA.
     """
 
     place: Indices
-    vectors: Floats
+    ra_deg: Floats
+    dec_deg: Floats
 
     @classmethod
     def of(cls, place: Indices, ra_deg: Floats, dec_deg: Floats) -> Positions:
         """Build from degrees; ``place`` must be sorted and belong to the positions."""
-        return cls(np.ascontiguousarray(place, dtype=np.int64), unit_vectors(ra_deg, dec_deg))
+        return cls(
+            np.ascontiguousarray(place, dtype=np.int64),
+            np.ascontiguousarray(ra_deg, dtype=np.float64),
+            np.ascontiguousarray(dec_deg, dtype=np.float64),
+        )
 
 
 def match(
-    left: Positions, right: Positions, radius_arcsec: float, n_neighbors: int = 1
+    left: Positions,
+    right: Positions,
+    radius_arcsec: float,
+    n_neighbors: int | None = 1,
+    min_radius_arcsec: float = 0.0,
 ) -> tuple[Indices, Indices, Floats]:
     """Find the nearest right rows within a radius of every left row.
 
@@ -55,8 +64,11 @@ def match(
         The two sides.
     radius_arcsec : float
         Largest separation; exactly this far counts as within.
-    n_neighbors : int
-        At most so many right rows for each left row, the nearest ones. Equally near ones are taken in row order.
+    n_neighbors : int or None
+        At most so many right rows for each left row, the nearest ones; None for all. Equally near ones are taken in
+        row order.
+    min_radius_arcsec : float
+        Right rows nearer than this do not count.
 
     Returns
     -------
@@ -82,8 +94,8 @@ def match(
     limit = chord(radius_arcsec) + _VECTOR_ROUNDING
     left_rows, right_rows, separation = _collect(
         left.place,
-        left.vectors,
-        right.vectors,
+        unit_vectors(left.ra_deg, left.dec_deg),
+        unit_vectors(right.ra_deg, right.dec_deg),
         bounds,
         first_right,
         last_right,
@@ -92,8 +104,9 @@ def match(
         edge_low,
         edge_high,
         (np.int64(1) << shift) - 1,
+        max(chord(min_radius_arcsec) - _VECTOR_ROUNDING, 0.0) ** 2,
         limit * limit,
-        n_neighbors,
+        n_right if n_neighbors is None else min(n_neighbors, n_right),
         ARCSEC_PER_RADIAN,
     )
     return left_rows, right_rows, np.minimum(separation, radius_arcsec)
@@ -157,6 +170,7 @@ def _collect(
     edge_low,
     edge_high,
     inside_mask,
+    least2,
     limit2,
     n_neighbors,
     scale,
@@ -185,7 +199,7 @@ def _collect(
                     dy = left[i, 1] - right[j, 1]
                     dz = left[i, 2] - right[j, 2]
                     d2 = dx * dx + dy * dy + dz * dz
-                    if d2 > limit2 or (found == n_neighbors and d2 >= near2[found - 1]):
+                    if d2 < least2 or d2 > limit2 or (found == n_neighbors and d2 >= near2[found - 1]):
                         continue
                     p = min(found, n_neighbors - 1)
                     while p > 0 and near2[p - 1] > d2:
