@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
@@ -66,11 +65,14 @@ class Map(Unary):
             )
         place = (HEALPIX,) if self.child.positions is not None else ()
         columns = (*place, *expanded(self.child.schema, self.inputs))
-        pixels = demand.pixels
-        if not self.rowwise and len(pixels):
-            pixels = self.layout.take(pixels.ranges.overlaps(self.layout.starts, self.layout.stops))
-        sky = demand.sky if self.rowwise else None
-        return (replace(demand, columns=columns, pixels=pixels, rows={}, sky=sky),)
+        return (replace(demand, columns=columns, rows={}, sky=demand.sky if self.rowwise else None),)
+
+    def unit(self, demand: Demand) -> Demand:
+        """Widen the demand to whole leaves, unless the function is rowwise: it is called once for each."""
+        if self.rowwise:
+            return demand
+        leaves = self.layout.take(demand.pixels.ranges.overlaps(self.layout.starts, self.layout.stops))
+        return replace(demand, pixels=leaves, rows={}, sky=None)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Call the function."""
@@ -84,12 +86,7 @@ class Map(Unary):
             return part.with_table(table)
         if HEALPIX not in table.column_names:
             return Partition.all_core(table)
-        made = Partition.all_core(sorted_by_place(table))
-        leaf = int(self.layout.leaf_of(np.array([demand.pixel.start]))[0])
-        if leaf < 0 or self.layout[leaf] != demand.pixel:
-            place = made.table.column(HEALPIX).to_numpy()
-            return made.filter((place >= demand.pixel.start) & (place < demand.pixel.stop))
-        return made
+        return Partition.all_core(sorted_by_place(table))
 
     def _given(self, table: pa.Table) -> pa.Table:
         """Return the columns in the order of the inputs: the order in which a selection below names them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.schema import HEALPIX, has_parts
+from lsdb_ts.schema import HEALPIX, has_parts, project
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, keep_parts, merge_accounts
 
@@ -69,6 +70,10 @@ class Node(ABC):
     @abstractmethod
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Say what a demand on this node asks of each child. Raises PlanError where it cannot be met."""
+
+    def unit(self, demand: Demand) -> Demand:
+        """Widen a demand to what the node makes at once; what was demanded is then cut out of it."""
+        return demand
 
     @abstractmethod
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
@@ -133,7 +138,39 @@ class Unary(Node):
         return parts[0]
 
 
-def produce(node: Node, demand: Demand) -> Partition:
+class Shelf:
+    """What one piece of work keeps between its pixels: the last leaf of each node that makes whole leaves at once.
+
+    Where a match above works in finer pixels, a function on whole partitions is then called once a leaf. What the
+    leaf's nodes counted is handed on with its first pixel only.
+
+    Parameters
+    ----------
+    pixels : Layout
+        All pixels of the run, of which this piece computes some.
+    """
+
+    def __init__(self, pixels: Layout) -> None:
+        self._pixels = pixels
+        self._last: dict[int, tuple[Demand, Partition]] = {}
+
+    def cut(self, node: Node, whole: Demand, pixel: Pixel) -> Partition:
+        """Return the rows of a pixel out of the leaf that is demanded whole."""
+        if len(whole.pixels) == 0:
+            return Partition.all_core(output_schema(node, whole).empty_table())
+        leaf = whole.pixel
+        kept = self._last.get(id(node))
+        if kept is None or (kept[0].pixel, kept[0].columns) != (leaf, whole.columns):
+            kept = self._last[id(node)] = whole, produce(node, whole, self)
+        made = kept[1]
+        if HEALPIX in made.table.column_names:
+            place = made.table.column(HEALPIX).to_numpy()
+            made = made.filter((place >= pixel.start) & (place < pixel.stop))
+        first = self._pixels[self._pixels.overlapping(leaf.start, leaf.stop)[0]]
+        return made if pixel.start <= first.start < pixel.stop else replace(made, account={})
+
+
+def produce(node: Node, demand: Demand, shelf: Shelf | None = None) -> Partition:
     """Compute one pixel of a plan.
 
     Parameters
@@ -142,17 +179,32 @@ def produce(node: Node, demand: Demand) -> Partition:
         Root of the plan.
     demand : Demand
         What is wanted of its one pixel.
+    shelf : Shelf, optional
+        What the pixels before this one left to be used again.
 
     Returns
     -------
     Partition
         Exactly the demanded columns, sorted by place.
     """
-    parts = [produce(child, asked) for child, asked in zip(node.children, node.demands(demand), strict=True)]
+    shelf = shelf or Shelf(demand.pixels)
+    whole = node.unit(demand)
+    if len(whole.pixels) != 1 or whole.pixel != demand.pixel:
+        place = (HEALPIX,) if node.positions is not None else ()
+        made = shelf.cut(node, whole.plus(place), demand.pixel)
+        return replace(made, table=narrowed(made.table, demand.columns))
+    parts = [produce(child, asked, shelf) for child, asked in zip(node.children, node.demands(demand), strict=True)]
     below = merge_accounts(*(part.account for part in parts))
     # Without their accounts: a node that hands a part on unchanged must not count it again.
     made = node.combine(demand, [replace(part, account={}) for part in parts])
     return replace(made, table=narrowed(made.table, demand.columns), account=merge_accounts(below, made.account))
+
+
+def nodes_of(node: Node) -> Iterator[Node]:
+    """Yield a plan's nodes, root first."""
+    yield node
+    for child in node.children:
+        yield from nodes_of(child)
 
 
 def identity_of(node: Node) -> dict[str, Any]:
@@ -190,6 +242,12 @@ def expanded(schema: pa.Schema, columns: Iterable[str]) -> tuple[str, ...]:
         else:
             found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+def output_schema(node: Node, demand: Demand) -> pa.Schema:
+    """Return the schema of what a demand gives: the place first, units and roles in the fields' metadata."""
+    place = [pa.field(HEALPIX, pa.int64())] if HEALPIX in demand.columns else []
+    return pa.schema([*place, *project(node.schema, demand.columns)])
 
 
 def narrowed(table: pa.Table, columns: Iterable[str]) -> pa.Table:

@@ -14,15 +14,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lsdb_ts.errors import Failure, OutputError, PlanError, RunError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.node import Node, check, identity_of, produce
+from lsdb_ts.plan.node import Node, Shelf, check, identity_of, nodes_of, output_schema, produce
 from lsdb_ts.run.budget import check_budget
 from lsdb_ts.run.pool import Outcome, cores, each
 from lsdb_ts.run.progress import stage
-from lsdb_ts.schema import HEALPIX, Roles, project
+from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
 from lsdb_ts.store.journal import Journal, canonical, fingerprint
@@ -165,14 +167,30 @@ def _run(
     work: Work, task: Callable[..., Any], pixels: Iterable[int], name: str, progress: bool | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (place in the layout, result or Failure) of each pixel, in the order they complete."""
-    todo = list(pixels)
-    size = max(1, min(_LARGEST_PIECE, len(todo) // (_PIECES_PER_CORE * cores())))
-    pieces = [tuple(todo[i : i + size]) for i in range(0, len(todo), size)]
-    with stage(name, len(todo), "pixels", progress) as advance:
+    todo = np.asarray(list(pixels), dtype=np.int64)
+    size = max(1, min(_LARGEST_PIECE, todo.size // (_PIECES_PER_CORE * cores())))
+    with stage(name, todo.size, "pixels", progress) as advance:
         outcome: Outcome[tuple[int, ...], list[tuple[int, Any]]]
-        for outcome in each(_piece, pieces, (work, task), describe=_piece_name, retries=_RETRIES):
+        for outcome in each(_piece, _pieces(work, todo, size), (work, task), describe=_piece_name, retries=_RETRIES):
             advance(len(outcome.item))
             yield from outcome.value if outcome.failure is None else _lost(outcome, work)
+
+
+def _pieces(work: Work, todo: NDArray[np.int64], size: int) -> Iterator[tuple[int, ...]]:
+    """Cut the pixels to do into pieces, not between pixels that share the leaf of a function."""
+    if todo.size == 0:
+        return
+    may_cut = np.ones(todo.size - 1, dtype=bool)
+    for node in nodes_of(work.node):
+        if node.unit(work.demand).pixels is not work.demand.pixels:
+            leaf = node.layout.leaf_of(work.demand.pixels.starts[todo])
+            may_cut &= (leaf[1:] != leaf[:-1]) | (leaf[1:] < 0)
+    cuts = np.append(np.flatnonzero(may_cut) + 1, todo.size)
+    start = 0
+    while start < todo.size:
+        stop = int(cuts[min(np.searchsorted(cuts, start + size), cuts.size - 1)])
+        yield tuple(todo[start:stop].tolist())
+        start = stop
 
 
 def _lost(outcome: Outcome[tuple[int, ...], Any], work: Work) -> Iterator[tuple[int, Failure]]:
@@ -190,11 +208,12 @@ def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> l
     """Do some pixels, each on its own: one that fails is tried again, then reported, and costs the others nothing."""
     work, task = shared
     results = []
+    shelf = Shelf(work.demand.pixels)
     for i in piece:
         pixel = work.demand.pixels[i]
         for remaining in range(_RETRIES, -1, -1):
             try:
-                results.append((i, task(produce(work.node, work.demand.at(pixel)), pixel)))
+                results.append((i, task(produce(work.node, work.demand.at(pixel), shelf), pixel)))
                 break
             except Exception as error:
                 if remaining == 0:
@@ -213,12 +232,6 @@ def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) 
     leaf = write_leaf(table, root, pixel).to_json() if table.num_rows else None
     entry = {"leaf": leaf, "account": dict(partition.account)}
     Journal(root / WORK).record(f"{pixel.order}/{pixel.number}", entry)
-
-
-def output_schema(node: Node, demand: Demand) -> pa.Schema:
-    """Return the schema of what a demand gives: the place first, units and roles in the fields' metadata."""
-    place = [pa.field(HEALPIX, pa.int64())] if HEALPIX in demand.columns else []
-    return pa.schema([*place, *project(node.schema, demand.columns)])
 
 
 def finished(table: pa.Table, schema: pa.Schema) -> pa.Table:
