@@ -37,12 +37,13 @@ class CatalogInfo:
 
     name: str
     kind: str
-    """HATS data product type: ``object``, ``source`` or ``margin``."""
+    """HATS data product type: ``object``, ``source``, ``margin`` or ``association``."""
     schema: pa.Schema
-    ra: str
-    dec: str
+    ra: str | None
+    dec: str | None
+    """Columns of the positions; an association has none."""
     primary: str | None = None
-    """Of a margin: the catalog it belongs to."""
+    """Of a margin or an association: the catalog it belongs to."""
     margin_arcsec: float | None = None
     default_columns: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -133,10 +134,10 @@ def open_hats(path: str | Path) -> HatsCatalog:
                 f"{folder} is a HiPSCat catalog, the format before HATS: convert it with hats-import first"
             )
         raise CatalogError(f"{folder} has neither hats.properties nor collection.properties: it is not a HATS catalog")
-    if properties.get("dataproduct_type") not in {"object", "source", "margin"}:
+    if properties.get("dataproduct_type") not in {"object", "source", "margin", "association"}:
         raise CatalogError(
             f"{folder} is a HATS {properties.get('dataproduct_type')!r} product; need an object, source or margin "
-            f"catalog"
+            f"catalog, or an association"
         )
     return HatsCatalog(
         path=folder,
@@ -191,7 +192,7 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
     leaves : iterable of Leaf
         Every leaf of the catalog.
     """
-    from hats.catalog import PartitionInfo, TableProperties
+    from hats.catalog import PartitionInfo
     from hats.io.skymap import write_skymap
     from hats.pixel_math import HealpixPixel
 
@@ -210,8 +211,7 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
         "obs_collection": info.name,
         "dataproduct_type": info.kind,
         "hats_nrows": rows,
-        "hats_col_ra": info.ra,
-        "hats_col_dec": info.dec,
+        **({"hats_col_ra": info.ra, "hats_col_dec": info.dec} if info.ra else {}),
         "hats_col_healpix": HEALPIX,
         "hats_col_healpix_order": MAX_ORDER,
         "hats_npix_suffix": ".parquet",
@@ -223,10 +223,10 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
         **({"hats_primary_table_url": info.primary} if info.primary else {}),
         **({"hats_margin_threshold": info.margin_arcsec} if info.margin_arcsec else {}),
         **({"hats_cols_default": list(info.default_columns)} if info.default_columns else {}),
-        **_stamp(),
+        **properties_stamp(),
         **info.extra,
     }
-    _commit(root, TableProperties(**properties), "HATS catalog", "properties", "hats.properties")
+    write_properties(root, properties)
 
 
 def finish_collection(root: Path, name: str, primary: str, margins: Sequence[str]) -> None:
@@ -234,7 +234,9 @@ def finish_collection(root: Path, name: str, primary: str, margins: Sequence[str
     from hats.catalog.dataset.collection_properties import CollectionProperties
 
     margin = {"all_margins": list(margins), "default_margin": margins[0]} if margins else {}
-    properties = CollectionProperties(obs_collection=name, hats_primary_table_url=primary, **margin, **_stamp())
+    properties = CollectionProperties(
+        obs_collection=name, hats_primary_table_url=primary, **margin, **properties_stamp()
+    )
     _commit(root, properties, "HATS Collection", "collection.properties")
 
 
@@ -245,7 +247,15 @@ def _commit(root: Path, properties: Any, comment: str, *names: str) -> None:
             properties.to_properties_file_path(temporary, initial_comments=comment)
 
 
-def _stamp() -> dict[str, str]:
+def write_properties(root: Path, properties: Mapping[str, Any]) -> None:
+    """Write the property files of a folder of any data product, which ``hats`` checks; with them it can be opened."""
+    from hats.catalog import TableProperties
+
+    _commit(root, TableProperties(**properties), "HATS catalog", "properties", "hats.properties")
+
+
+def properties_stamp() -> dict[str, str]:
+    """Return the properties that say who wrote a data product, when, and by which version of the format."""
     from datetime import UTC, datetime
     from importlib.metadata import version
 
