@@ -55,6 +55,11 @@ class Node(ABC):
         """Sky that holds all rows, where more is known of it than the layout; else None."""
         return None
 
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """Sky that the rows were cut to on purpose; None where they are those of a whole catalog."""
+        return None
+
     @property
     def count(self) -> int | None:
         """Number of rows where metadata tell it, else None."""
@@ -124,6 +129,11 @@ class Unary(Node):
     def sky(self) -> Ranges | None:
         """The child's sky."""
         return self.child.sky
+
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The child's footprint."""
+        return self.child.footprint
 
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the child's."""
