@@ -180,6 +180,11 @@ class Cut(Unary):
         """The region, as far as the child has rows there."""
         return common(self.child.sky, self._ranges)
 
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The region, as far as the child was not cut before."""
+        return common(self.child.footprint, self._ranges)
+
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the positions too, and let rows outside the region be left out."""
         asked = demand.plus(needs_positions(self.child, "a cut on the sky"))
@@ -214,6 +219,11 @@ class Pick(Unary):
     def layout(self) -> Layout:
         """The picked pixels."""
         return self.pixels
+
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The picked pixels, as far as the child was not cut before."""
+        return common(self.child.footprint, self.pixels.ranges)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the place too, where rows have one."""
