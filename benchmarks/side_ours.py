@@ -1,8 +1,12 @@
-"""The work of the benchmark as lsdb_ts does it. See peers.py."""
+"""The work of the benchmarks as lsdb_ts does it."""
 
+import functools
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
-from meter import Measured, Meter, order_free_hash, serve
+from meter import Measured, measured, order_free_hash, pickled_bytes, serve
 
 
 def repartition(files: list, out: str, max_rows: int, margin_arcsec: float) -> Measured:
@@ -10,55 +14,131 @@ def repartition(files: list, out: str, max_rows: int, margin_arcsec: float) -> M
     from partitioner import Survey, run
 
     shutil.rmtree(out, ignore_errors=True)
-    with _Count() as count, Meter() as meter:
+    with _counted("threads") as counts, measured() as found:
         account = run(Survey.of_single_table(files, "ra", "dec", max_rows, margin_arcsec), out, show=False)
     assert account is not None
-    meter.measured.tasks = count.tasks
-    return meter.measured
+    found.tasks = counts["tasks"]
+    return found
 
 
-def crossmatch(left: str, right: str, radius_arcsec: float, columns: list | None) -> Measured:
-    pairs = _pairs(left, right, radius_arcsec)
-    with _Count() as count, Meter() as meter:
-        result = (pairs if columns is None else pairs[columns]).compute()
-    meter.measured.tasks = count.tasks
-    meter.measured.rows = len(result)
-    meter.measured.check = order_free_hash(result["id_a"], result["id_b"])
-    return meter.measured
+def compute(
+    left: str, right: str, radius_arcsec: float, columns: list | None, mode: str, workers: int, count: bool = False
+) -> Measured:
+    """Crossmatch into memory; on request count the bytes of the column chunks that were read."""
+    _start(mode, workers)
+    reads = []
+    with _counted(mode) as counts, measured() as found:
+        if count:
+            from lsdb_ts.store.read import recording
+
+            with recording() as reads:
+                result = _pairs(left, right, radius_arcsec, columns).compute()
+        else:
+            result = _pairs(left, right, radius_arcsec, columns).compute()
+    found.tasks, found.bytes_pickled = counts["tasks"], counts["bytes_pickled"]
+    found.bytes_chosen = sum(read.bytes for read in reads) if count else None
+    found.rows = len(result)
+    if {"id_a", "id_b"} <= set(result.columns):
+        found.check = order_free_hash(result["id_a"], result["id_b"])
+    return found
 
 
-def write(left: str, right: str, radius_arcsec: float, out: str) -> Measured:
+def write(
+    left: str, right: str, radius_arcsec: float, columns: list | None, mode: str, workers: int, out: str
+) -> Measured:
+    """Crossmatch into a catalog on disk."""
     shutil.rmtree(out, ignore_errors=True)
-    with _Count() as count, Meter() as meter:
-        _pairs(left, right, radius_arcsec).write(out)
-    meter.measured.tasks = count.tasks
-    return meter.measured
+    _start(mode, workers)
+    with _counted(mode) as counts, measured() as found:
+        _pairs(left, right, radius_arcsec, columns).write(out)
+    found.tasks, found.bytes_pickled = counts["tasks"], counts["bytes_pickled"]
+    return found
 
 
-def _pairs(left: str, right: str, radius_arcsec: float):
+def positions(positions: str, catalogs: list, radius_arcsec: float) -> Measured:
+    """Match a table of positions with catalogs that are open already, and count what is read."""
+    from pyarrow.parquet import read_table
+
+    table = read_table(positions)
+    with _chosen_bytes() as found:
+        import lsdb_ts as lt
+
+        seen = lt.from_dataframe(table)
+        for catalog in catalogs:
+            pairs = seen.crossmatch(_opened(catalog), radius_arcsec=radius_arcsec, suffixes=("_a", "_b"))
+            found.rows += pairs[["id_a", "id_b", "mag", "_dist_arcsec"]].to_arrow().num_rows
+    return found
+
+
+def lightcurve(survey: str, id: int) -> Measured:
+    """Look up one object of a catalog that is open already, light curve and all."""
+    with _chosen_bytes() as found:
+        found.rows = _opened(survey).query(f"objectId == {id}").to_arrow().num_rows
+    return found
+
+
+@functools.cache
+def _opened(path: str):
     import lsdb_ts as lt
 
-    return lt.open_catalog(left).crossmatch(lt.open_catalog(right), radius_arcsec=radius_arcsec, suffixes=("_a", "_b"))
+    return lt.open_catalog(path)
 
 
-class _Count:
-    """Count the pieces of work that the pool hands out."""
+@contextmanager
+def _chosen_bytes() -> Iterator[Measured]:
+    """Time a question, with the row groups and bytes of column chunks that our store reads for it."""
+    with measured() as found:
+        from lsdb_ts.store.read import recording
 
-    def __enter__(self) -> "_Count":
-        from lsdb_ts.run import pool
+        with recording() as reads:
+            yield found
+    found.tasks = len({(read.path, group) for read in reads for group in read.row_groups})
+    found.bytes_chosen = sum(read.bytes for read in reads)
 
-        self.tasks = 0
-        self._pool, self._attempt = pool, pool._attempt
-        pool._attempt = self._counted
-        return self
 
-    def _counted(self, *arguments):
-        self.tasks += 1
-        return self._attempt(*arguments)
+def _pairs(left: str, right: str, radius_arcsec: float, columns: list | None):
+    import lsdb_ts as lt
 
-    def __exit__(self, *_) -> None:
-        self._pool._attempt = self._attempt
+    pairs = lt.open_catalog(left).crossmatch(lt.open_catalog(right), radius_arcsec=radius_arcsec, suffixes=("_a", "_b"))
+    return pairs if columns is None else pairs[columns]
+
+
+@functools.cache
+def _client(workers: int):
+    """Start the workers once, outside of what is measured."""
+    from distributed import Client
+
+    return Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+
+
+def _start(mode: str, workers: int) -> None:
+    if mode == "distributed":
+        _client(workers)
+
+
+@contextmanager
+def _counted(mode: str) -> Iterator[dict]:
+    """Count the pieces of work given to a scheduler or a pool of threads, and what is pickled for them."""
+    counts = {"tasks": 0, "bytes_pickled": None}
+    if mode == "distributed":
+        from distributed import default_client, get_task_stream
+
+        with get_task_stream(default_client()) as stream, pickled_bytes() as sizes:
+            yield counts
+        counts.update(tasks=len(stream.data), bytes_pickled=sum(sizes))
+        return
+    submit = ThreadPoolExecutor.submit
+
+    def counting(pool, function, /, *arguments, **options):
+        counts["tasks"] += pool._thread_name_prefix.startswith("lsdb_ts")
+        return submit(pool, function, *arguments, **options)
+
+    ThreadPoolExecutor.submit = counting
+    try:
+        yield counts
+    finally:
+        ThreadPoolExecutor.submit = submit
 
 
 if __name__ == "__main__":
-    serve({job.__name__: job for job in (repartition, crossmatch, write)})
+    serve({job.__name__: job for job in (repartition, compute, write, positions, lightcurve)})

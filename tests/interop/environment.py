@@ -13,6 +13,9 @@ HOME = ROOT / ".venv-peers"
 PINS = ("lsdb==0.11.1", "hats==0.11.1", "hats-import==0.11.1")
 OVERRIDE = "LSDB_TS_PEER_PYTHON"
 """Environment variable: the interpreter of a ready environment with these versions."""
+ACID_PINS = ("pyacid==0.6.1",)
+ACID_OVERRIDE = "LSDB_TS_ACID_PYTHON"
+"""The same for pyacid, which needs other versions of what the peers need; only the benchmarks use it."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,23 @@ class Peer:
 
 
 def peer_environment() -> Peer:
-    """Return the peers' environment; make it where it is missing or its pins have changed."""
-    if os.environ.get(OVERRIDE):
-        return Peer(Path(os.environ[OVERRIDE]))
-    stamp, wanted = HOME / "pins", "\n".join([*PINS, sys.version])
-    python = HOME / "bin" / "python"
+    """Return the environment of LSDB and hats-import; make it where it is missing or its pins have changed."""
+    return _environment(OVERRIDE, HOME, PINS)
+
+
+def acid_environment() -> Peer:
+    """Return the environment of pyacid, which lies in the folder of the peers' and goes with it."""
+    return _environment(ACID_OVERRIDE, HOME / "acid", ACID_PINS)
+
+
+def _environment(override: str, home: Path, pins: tuple[str, ...]) -> Peer:
+    if os.environ.get(override):
+        return Peer(Path(os.environ[override]))
+    stamp, wanted = home / "pins", "\n".join([*pins, sys.version])
+    python = home / "bin" / "python"
     if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(HOME, clear=True, with_pip=True)
+        venv.create(home, clear=True, with_pip=True)
         quiet = ["--quiet", "--disable-pip-version-check"]
-        subprocess.run([str(python), "-m", "pip", "install", *quiet, *PINS], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", *quiet, *pins], check=True)
         stamp.write_text(wanted)
     return Peer(python)

@@ -44,18 +44,21 @@ def rows(path: str, out: str) -> dict:
     }
 
 
-def crossmatch(left: str, right: str, columns: list, radius_arcsec: float, n_neighbors: int, out: str) -> dict:
-    """Crossmatch two catalogs with LSDB; margins as they are stored."""
+def crossmatch(left: str, right: str, columns: list, out: str, cone: list | None = None, **options) -> dict:
+    """Crossmatch two catalogs with LSDB, within a cone (ra, dec, radius_arcsec) on request; margins as they are stored.
+
+    Options are those of LSDB's verb.
+    """
     import lsdb
 
+    opened = lsdb.open_catalog(left, columns="all")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pairs = lsdb.open_catalog(left, columns="all").crossmatch(
+        pairs = (opened if cone is None else opened.cone_search(*cone)).crossmatch(
             lsdb.open_catalog(right, columns="all"),
-            radius_arcsec=radius_arcsec,
-            n_neighbors=n_neighbors,
             suffixes=("_left", "_right"),
             suffix_method="all_columns",
+            **options,
         )
     keep(pairs[columns].compute(), out)
     return {"warnings": [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]}

@@ -1,0 +1,150 @@
+"""How soon the answer to a small question is there, cold and warm: ten thousand positions, one light curve, a start.
+
+Called by ``crossmatch.py --low-latency``.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import skies
+from report import record, table, where_and_when
+from sides import LSDB, OURS, Case, carry_out
+
+from lsdb_ts.store.hats import open_hats
+from lsdb_ts.testing import perturbed, simulate_survey
+from partitioner import Survey, run
+
+POSITIONS = 10_000
+PARTITIONS = 12
+CATALOGS = 10
+ROWS = 1_000_000
+OBJECTS = 20_000
+STARTS = 5
+RADIUS_ARCSEC = 1.0
+GOALS = {"one": 0.005, "ten": 0.5, "import lsdb_ts": 0.3, "lsdb-ts --help": 0.4, "first crossmatch": 1.0}
+
+
+def measure(folder: Path, rounds: int) -> None:
+    rows = [*questions(folder, rounds), *starts(folder)]
+    text = f"""{where_and_when()}
+
+{POSITIONS:,} positions in memory against catalogs of {PARTITIONS} partitions of {ROWS:,} rows each, nearest within
+1 arcsec, four columns back: in one partition of one catalog, and all over ten such catalogs. One light curve, by id, of
+a survey of {OBJECTS:,} objects.
+
+{table(rows, {"warm s": ".4f", "cold s": ".2f", "goal s": ".3f", "MB of columns": ".1f"}, 2)}
+
+* Warm: median of later calls, catalogs open and files in the system's cache; cold: the first call of a fresh process,
+  imports and opening included, with compiled code cached. Starts are medians of {STARTS} processes, from start to end.
+* "row groups" and "MB of columns" are what our store read in a warm call.
+"""
+    print(text)
+    record("Low latency", text, {"rows": rows})
+
+
+def questions(folder: Path, rounds: int) -> list[dict]:
+    first = skies.four_columns(folder / "latency", PARTITIONS * ROWS, ROWS * 6 // 5)
+    catalogs = [str(path) for path in skies.copies(first, CATALOGS)]
+    survey, name = survey_with_curves(folder / "survey")
+    one, ten = (seen_again(first, folder / f"positions_{n}.parquet", n) for n in (1, PARTITIONS))
+    ask = {"job": "positions", "radius_arcsec": RADIUS_ARCSEC}
+    curve = {"job": "lightcurve", "survey": str(survey), "id": name}
+    cases = {
+        "one": Case("10,000 positions, one partition", _both({**ask, "positions": one, "catalogs": catalogs[:1]})),
+        "ten": Case("10,000 positions, ten catalogs", {OURS: {**ask, "positions": ten, "catalogs": catalogs}}),
+        "curve": Case("one light curve by id", _both(curve)),
+    }
+    cases["ten"].sides[f"{LSDB}, one of the ten"] = {**ask, "positions": ten, "catalogs": catalogs[:1]}
+    found = []
+    for key, case in cases.items():
+        carry_out(case, rounds, 10, 3.0)
+        answers = {calls[-1]["rows"] for side, calls in case.warm.items() if "one of" not in side}
+        if len(answers) != 1:
+            raise SystemExit(f"{case.title}: the sides disagree: {answers}")
+        found += [_row(case, side, GOALS.get(key)) for side in case.sides]
+    return found
+
+
+def _both(request: dict) -> dict[str, dict]:
+    return {LSDB: request, OURS: request}
+
+
+def _row(case: Case, side: str, goal: float | None) -> dict:
+    calls, ours = case.warm[side], side == OURS
+    warm = statistics.median(call["seconds"] for call in calls)
+    chosen = calls[-1]["bytes_chosen"]
+    return {
+        "question": case.title,
+        "side": side,
+        "warm s": warm,
+        "cold s": statistics.median(call["seconds"] for call in case.cold[side]),
+        "goal s": goal if ours else None,
+        "met": None if not ours or goal is None else ("yes" if warm <= goal else "**no**"),
+        "row groups": calls[-1]["tasks"] if ours else None,
+        "MB of columns": None if chosen is None else chosen / 1e6,
+        "rows": calls[-1]["rows"],
+    }
+
+
+def seen_again(collection: Path, out: Path, partitions: int) -> str:
+    """Write positions of rows of the first partitions, 0.2 arcsec off, as the visit of a telescope finds them."""
+    if not out.exists():
+        files = sorted(open_hats(collection).path.glob("dataset/Norder=*/Dir=*/Npix=*.parquet"))[:partitions]
+        rng = np.random.default_rng(5)
+        parts = [pq.read_table(f, columns=["id", "ra", "dec"], partitioning=None) for f in files]
+        rows = pa.concat_tables(parts)
+        rows = rows.take(pa.array(rng.choice(rows.num_rows, POSITIONS, replace=False)))
+        ra, dec = perturbed(rows["ra"].to_numpy(), rows["dec"].to_numpy(), 0.2, seed=6)
+        pq.write_table(pa.table({"id": rows["id"], "ra": ra, "dec": dec}), out)
+    return str(out)
+
+
+def survey_with_curves(folder: Path) -> tuple[Path, int]:
+    """Return a survey with nested light curves, and the id of one of its objects."""
+    made = folder / "survey"
+    if not made.exists():
+        run(Survey.read(simulate_survey(folder / "simulated", n_objects=OBJECTS, seed=1).toml), made, show=False)
+    files = sorted(open_hats(made).path.glob("dataset/Norder=*/Dir=*/Npix=*.parquet"))
+    ids = pq.read_table(files[len(files) // 2], columns=["objectId"], partitioning=None)["objectId"]
+    return made, ids[len(ids) // 2].as_py()
+
+
+def starts(folder: Path) -> list[dict]:
+    """Measure whole processes that do next to nothing."""
+    left, right = skies.wide_pair(folder / "small", 20_000, 5)
+    first = (
+        "import lsdb_ts as lt; "
+        f"print(len(lt.open_catalog({str(left)!r}).crossmatch(lt.open_catalog({str(right)!r})).to_arrow()))"
+    )
+    asked = {
+        "python alone": ["-c", ""],
+        "import lsdb_ts": ["-c", "import lsdb_ts"],
+        "lsdb-ts --help": ["-c", "from lsdb_ts.cli import main; main()", "--help"],
+        "first crossmatch": ["-c", first],
+    }
+    found = []
+    for question, arguments in asked.items():
+        seconds = [_process_seconds(arguments) for _ in range(STARTS + 1)][1:]
+        goal = GOALS.get(question)
+        took = statistics.median(seconds)
+        met = None if goal is None else ("yes" if took <= goal else "**no**")
+        blank = {"row groups": None, "MB of columns": None, "rows": None}
+        found.append(
+            {"question": question, "side": OURS, "warm s": took, "cold s": None, "goal s": goal, "met": met, **blank}
+        )
+    return found
+
+
+def _process_seconds(arguments: list[str]) -> float:
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], cwd=skies.ROOT, capture_output=True)
+    took = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr.decode()[-2000:])
+    return took
