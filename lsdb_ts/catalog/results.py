@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.explain import as_text, explain
+from lsdb_ts.plan.explain import Explanation, explain
 from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.node import whole
 from lsdb_ts.plan.scan import Scan
@@ -28,9 +28,15 @@ if TYPE_CHECKING:
 class ResultVerbs(CatalogBase):
     """Compute, write, look."""
 
-    def explain(self) -> str:
-        """Say what computing this would read and do, node by node; touches metadata only."""
-        return as_text(explain(self.plan, whole(self.plan)))
+    def explain(self) -> Explanation:
+        """Say what computing this would read and do, node by node; touches metadata only.
+
+        Returns
+        -------
+        Explanation
+            To be printed; its ``tasks``, ``rows``, ``bytes``, ``bytes_read`` and ``bytes_per_task`` are numbers.
+        """
+        return explain(self.plan, whole(self.plan))
 
     def head(self, n: int = 5) -> nested_pandas.NestedFrame:
         """Return the first rows, computing as few partitions as that takes."""

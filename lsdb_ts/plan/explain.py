@@ -1,81 +1,144 @@
-"""Say what a plan will do before it does it: per node the columns, pixels, halo, and for scans the rows and bytes.
+"""Say what a plan will do before it does it: per node the columns, pixels, halo, and the rows and bytes expected.
 
 Metadata only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.node import Node
-from lsdb_ts.plan.scan import Scan
-from lsdb_ts.schema import HEALPIX
+from lsdb_ts.plan.forecast import Forecast, peak_of, total
+from lsdb_ts.plan.node import Node, nodes_of
+from lsdb_ts.schema import HEALPIX, find
 
 _SAMPLED_PIXELS = 64
-"""Estimates are exact up to so many pixels and scaled up from an even sample beyond."""
+"""Forecasts are made for each pixel up to so many, and scaled up from an even sample beyond."""
+
+
+_WIDTH = 8.0
+"""Bytes of a value whose type does not tell: the place, an angle, a short text."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one node of a plan is asked for."""
+    """What one node of a plan is asked for, and expected to give over all pixels."""
 
     depth: int
     text: str
     columns: tuple[str, ...]
     pixels: int
     halo_arcsec: float
-    rows: int | None = None
-    """Rows read in all; scans only."""
-    bytes: int | None = None
-    """Uncompressed bytes read in all; scans only."""
-    bytes_per_task: int | None = None
-    """Of the largest piece of work sampled; scans only."""
+    expected: Forecast
 
 
-def explain(node: Node, demand: Demand) -> list[Line]:
-    """Return a line for each node, root first."""
-    return list(_lines(node, demand, 0))
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """What a plan will do: a line for each node, root first."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def tasks(self) -> int:
+        """Pixels of the result: pieces of work that succeed or fail on their own."""
+        return self.lines[0].pixels
+
+    @property
+    def rows(self) -> int:
+        """Rows of the result, expected."""
+        return round(self.lines[0].expected.rows)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in memory of the result, expected."""
+        return round(self.lines[0].expected.bytes)
+
+    @property
+    def bytes_read(self) -> int:
+        """Compressed bytes read from files, expected."""
+        return round(sum(line.expected.disk for line in self.lines))
+
+    @property
+    def bytes_per_task(self) -> int:
+        """Most memory that the largest piece of work is expected to hold at a time."""
+        return round(self.lines[0].expected.peak)
+
+    def __repr__(self) -> str:
+        texts = [_text(line) for line in self.lines]
+        reads = f", reading {in_bytes(self.bytes_read)}" if self.bytes_read else ""
+        return "\n".join(
+            [
+                *texts,
+                f"total: {self.tasks:,} tasks{reads}, making {self.rows:,} rows, {in_bytes(self.bytes)}; at most "
+                f"{in_bytes(self.bytes_per_task)} of memory a task",
+            ]
+        )
 
 
-def bytes_per_task(node: Node, demand: Demand) -> int:
-    """Return the uncompressed bytes that the largest piece of work sampled reads, over all scans of the plan."""
-    return sum(line.bytes_per_task or 0 for line in explain(node, demand))
-
-
-def _lines(node: Node, demand: Demand, depth: int) -> list[Line]:
-    shown = tuple(c for c in demand.columns if c != HEALPIX)
-    numbers = _measured(node, demand) if isinstance(node, Scan) else (None, None, None)
-    lines = [Line(depth, node.summary, shown, len(demand.pixels), demand.halo_arcsec, *numbers)]
-    for child, asked in zip(node.children, node.demands(demand), strict=True):
-        lines.extend(_lines(child, asked, depth + 1))
-    return lines
-
-
-def _measured(scan: Scan, demand: Demand) -> tuple[int, int, int]:
+def explain(node: Node, demand: Demand) -> Explanation:
+    """Walk a demand down a plan, and forecast what comes up, for a sample of the pixels."""
     n = len(demand.pixels)
-    if n == 0:
-        return 0, 0, 0
-    sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLED_PIXELS)).astype(int))
-    found = [scan.estimate(demand.at(demand.pixels[int(i)])) for i in sample]
-    scale = n / len(found)
-    return round(sum(r for r, _ in found) * scale), round(sum(b for _, b in found) * scale), max(b for _, b in found)
+    sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLED_PIXELS)).astype(int))
+    forecasts = [_forecasts(node, demand.at(demand.pixels[int(i)])) for i in sample]
+    columns = zip(*forecasts, strict=True) if forecasts else ([] for _ in nodes_of(node))
+    scale = n / max(len(forecasts), 1)
+    asked = _asked(node, demand, 0)
+    return Explanation(
+        tuple(
+            Line(depth, at.summary, tuple(c for c in d.columns if c != HEALPIX), len(d.pixels), d.halo_arcsec, found)
+            for (depth, at, d), found in zip(asked, (total(c, scale) for c in columns), strict=True)
+        )
+    )
 
 
-def as_text(lines: list[Line]) -> str:
-    """Return the lines as an indented text."""
-    texts = []
-    for line in lines:
-        columns = ", ".join(line.columns[:8]) + (f", ... ({len(line.columns)})" if len(line.columns) > 8 else "")
-        parts = [f"{line.pixels} pixels", f"columns: {columns or 'none'}"]
-        if line.halo_arcsec:
-            parts.append(f'halo {line.halo_arcsec:g}"')
-        if line.rows is not None and line.bytes is not None and line.bytes_per_task is not None:
-            parts.append(f"{line.rows:,} rows, {in_bytes(line.bytes)}, at most {in_bytes(line.bytes_per_task)} a task")
-        texts.append("  " * line.depth + line.text + "  [" + "; ".join(parts) + "]")
-    return "\n".join(texts)
+def _asked(node: Node, demand: Demand, depth: int) -> Iterator[tuple[int, Node, Demand]]:
+    yield depth, node, demand
+    for child, asked in zip(node.children, node.demands(demand), strict=True):
+        yield from _asked(child, asked, depth + 1)
+
+
+def _forecasts(node: Node, demand: Demand) -> list[Forecast]:
+    """Return the forecasts of one pixel, in the order of the nodes: root first."""
+    if len(demand.pixels) == 0:
+        return [Forecast(0, 0, 0) for _ in nodes_of(node)]
+    children = list(zip(node.children, node.demands(demand), strict=True))
+    below = [_forecasts(child, asked.at(asked.pixels[0]) if len(asked.pixels) else asked) for child, asked in children]
+    parts = [forecasts[0] for forecasts in below]
+    own = node.forecast(demand, parts)
+    own = replace(own, peak=peak_of(own, parts))
+    if children:
+        # Columns that a node needs and nobody above it wants are not handed on.
+        share = min(1.0, _width(node, demand) / max(sum(_width(*pair) for pair in children), 1))
+        own = replace(own, bytes=own.bytes * share, most_bytes=own.most_bytes * share)
+    return [own, *(f for forecasts in below for f in forecasts)]
+
+
+def _width(node: Node, demand: Demand) -> float:
+    """Return the bytes a row of a demand takes, roughly: for shares of bytes that are known better."""
+    kinds = (find(node.schema, c) for c in demand.columns)
+    return sum(_WIDTH if kind is None else _width_of(kind.type) for kind in kinds)
+
+
+def _width_of(kind: pa.DataType) -> float:
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:
+        return _WIDTH if not pa.types.is_nested(kind) else 64 * _WIDTH
+
+
+def _text(line: Line) -> str:
+    columns = ", ".join(line.columns[:8]) + (f", ... ({len(line.columns)})" if len(line.columns) > 8 else "")
+    parts = [f"{line.pixels:,} pixels", f"columns: {columns or 'none'}"]
+    if line.halo_arcsec:
+        parts.append(f'halo {line.halo_arcsec:g}"')
+    if line.expected.disk:
+        parts.append(f"reads {in_bytes(line.expected.disk)}")
+    parts.append(f"{round(line.expected.rows):,} rows, {in_bytes(line.expected.bytes)}")
+    return "  " * line.depth + line.text + "  [" + "; ".join(parts) + "]"
 
 
 def in_bytes(n: float) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.forecast import Forecast
 from lsdb_ts.schema import HEALPIX, has_parts, project
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Pixel
@@ -83,6 +84,14 @@ class Node(ABC):
     @abstractmethod
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Make one pixel from the children's partitions; may return more columns than demanded, never fewer."""
+
+    def forecast(self, demand: Demand, parts: Sequence[Forecast]) -> Forecast:
+        """Return what :meth:`combine` is expected to make of what the children are; from metadata only.
+
+        By default as many rows as the first child has, with the bytes of all.
+        """
+        rows, size, most = parts[0].rows, sum(p.bytes for p in parts), sum(p.most_bytes for p in parts)
+        return Forecast(rows, size, most)
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.forecast import Forecast
 from lsdb_ts.plan.node import Node, expanded
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.layout import Layout
@@ -71,9 +72,13 @@ class Scan(Node):
         """Read the pixel."""
         return self.source.partition(self._request(demand))
 
-    def estimate(self, demand: Demand) -> tuple[int, int]:
-        """Return (rows, bytes) that a demand for one pixel will read, from metadata."""
-        return self.source.estimate(self._request(demand))
+    def forecast(self, demand: Demand, parts: Sequence[Forecast]) -> Forecast:
+        """Return what a demand for one pixel will read, from metadata."""
+        cost = self.source.estimate(self._request(demand))
+        kept = cost.memory * cost.kept / cost.rows if cost.rows else 0.0
+        likely = kept * cost.likely / cost.kept if cost.kept else 0.0
+        # Row groups are decoded whole, then their wanted rows are taken.
+        return Forecast(cost.likely, likely, kept, cost.disk, peak=cost.memory + kept)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the identity of the source."""

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.explain import bytes_per_task, in_bytes
+from lsdb_ts.plan.explain import explain, in_bytes
 from lsdb_ts.plan.node import Node
 from lsdb_ts.run.pool import active_client, cores
-
-_WORKING_COPIES = 3.0
-"""Memory of a piece of work as a multiple of the uncompressed bytes it reads.
-
-The rows read, the rows made, and one copy between.
-"""
 
 
 def memory_per_task() -> int | None:
@@ -36,7 +30,7 @@ def memory_per_task() -> int | None:
 def check_budget(node: Node, demand: Demand) -> None:
     """Raise PlanError if the largest piece of work is expected to need more memory than a worker has."""
     limit = memory_per_task()
-    needed = int(_WORKING_COPIES * bytes_per_task(node, demand))
+    needed = explain(node, demand).bytes_per_task
     if limit is not None and needed > limit:
         raise PlanError(
             f"the largest piece of work needs about {in_bytes(needed)} and a worker has {in_bytes(limit)} for it: ask "

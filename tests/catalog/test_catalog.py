@@ -147,7 +147,8 @@ def test_paths_that_are_no_catalogs_say_what_they_are(tmp_path):
 
 
 def test_explain_says_what_each_node_is_asked_for(catalog):
-    text = catalog.query("mag < 20").crossmatch(catalog, 2.0, suffixes=("_a", "_b"))[["objectId_a"]].explain()
+    matched = catalog.query("mag < 20").crossmatch(catalog, 2.0, suffixes=("_a", "_b"))[["objectId_a"]]
+    text = repr(matched.explain())
     lines = text.splitlines()
     assert lines[0].startswith("select objectId_a")
     assert any('halo 2"' in line and "scan" in line for line in lines)

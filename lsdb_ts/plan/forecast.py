@@ -1,0 +1,45 @@
+"""What a piece of work is expected to read, hold in memory and hand on, before it is done. Nodes say what they add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expectations of one node for one pixel."""
+
+    rows: float
+    """Rows handed on, likely."""
+    bytes: float
+    """Bytes in memory of these."""
+    most_bytes: float
+    """Bytes handed on if no predicate drops a row: the worst case that memory is planned for."""
+    disk: float = 0.0
+    """Compressed bytes read, by this node itself."""
+    peak: float = 0.0
+    """Most bytes in memory at a time while this and all below is made."""
+
+
+def peak_of(own: Forecast, parts: Sequence[Forecast]) -> float:
+    """Return the most memory that making a node's table takes.
+
+    Children are made one after another and held until theirs is made of them; a table is copied once at most when its
+    rows are taken.
+    """
+    held = 0.0
+    peak = own.peak
+    for part in parts:
+        peak = max(peak, held + part.peak)
+        held += part.most_bytes
+    return max(peak, held + 2 * own.most_bytes)
+
+
+def total(forecasts: Iterable[Forecast], scale: float) -> Forecast:
+    """Add up the forecasts of one node for some pixels, scaled up to all; the peak is that of the largest."""
+    listed = list(forecasts)
+    rows, size, most, disk = (
+        scale * sum(getattr(f, name) for f in listed) for name in ("rows", "bytes", "most_bytes", "disk")
+    )
+    return Forecast(rows, size, most, disk, max((f.peak for f in listed), default=0.0))
