@@ -1,0 +1,340 @@
+"""Match left rows block by block: cells to look into, candidates of all rows, their distances, the nearest of each.
+
+Every step is one plain loop over a block, so that the processor neither waits for memory nor guesses. Rows these steps
+do not suit (crowds, edges of base pixels) are searched one by one, in ``match_search.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdb_ts.kernels.match_cells import TABLE_BITS, TABLE_CELLS, empty_cells, table_of
+from lsdb_ts.kernels.match_faces import EVEN_BITS, STEEPEST, spread, steps_within, stretch
+from lsdb_ts.kernels.match_search import (
+    angle_of,
+    first_from,
+    haversine,
+    longer,
+    search,
+    sort_near,
+)
+
+BLOCK = 1024
+_CROWD = 96
+"""A row with more candidates than this is searched by itself."""
+_FEW, _MANY = 64, 256
+"""Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched one by one."""
+_SAMPLES = 65
+_COARSEST = 25
+_STEP = 4
+"""So many candidates of a cell are written at once, whether they are there or not."""
+_PADDING = 64
+
+
+class Block(NamedTuple):
+    """Room for one block of left rows and their candidates."""
+
+    cells: NDArray[np.int64]
+    """Shape (4, BLOCK): the own cell and those the disc may reach into, times two, plus one if it does."""
+    starts: NDArray[np.uint32]
+    sizes: NDArray[np.uint32]
+    """Shape (4, BLOCK): the first right row in each, and how many there are."""
+    alone: NDArray[np.bool_]
+    """Whether the row is searched by itself."""
+    row: NDArray[np.uint32]
+    """Left row, within the block, of each candidate."""
+    candidate: NDArray[np.uint32]
+    """Its right row."""
+    east: NDArray[np.float64]
+    north: NDArray[np.float64]
+    """Right ascension and declination of the left row less those of the candidate, in degrees."""
+    dec: NDArray[np.float64]
+    haversine: NDArray[np.float64]
+    best: NDArray[np.float64]
+    best_row: NDArray[np.uint32]
+
+
+@numba.njit(cache=True, nogil=True)
+def _new_block():  # type: ignore[no-untyped-def]
+    room = BLOCK * _CROWD + _PADDING + 4 * _STEP
+    return Block(
+        np.empty((4, BLOCK), np.int64),
+        np.empty((4, BLOCK), np.uint32),
+        np.empty((4, BLOCK), np.uint32),
+        np.empty(BLOCK, np.bool_),
+        np.empty(room, np.uint32),
+        np.empty(room, np.uint32),
+        np.zeros(room, np.float64),
+        np.zeros(room, np.float64),
+        np.zeros(room, np.float64),
+        np.empty(room, np.float64),
+        np.empty(BLOCK, np.float64),
+        np.empty(BLOCK, np.uint32),
+    )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _find_cells(place, start, count, level, reach, block):  # type: ignore[no-untyped-def]
+    """Fill the cells of the block that a disc of so many order-29 steps can reach into."""
+    shift = np.int64(2 * level)
+    x_bits = np.int64(EVEN_BITS)
+    low_x = x_bits & ((np.int64(1) << shift) - 1)
+    low_y = low_x << 1
+    near_x = spread(np.int64(reach))
+    far_x = spread((np.int64(1) << level) - 1 - reach)
+    near_y, far_y = near_x << 1, far_x << 1
+    high_x, high_y = (x_bits & ~low_x) >> shift, ((x_bits << 1) & ~low_y) >> shift
+    high = high_x | high_y
+    alone = block.alone
+    own, beside_x, beside_y, beyond = block.cells[0], block.cells[1], block.cells[2], block.cells[3]
+    for i in range(count):
+        p = place[np.uint64(start) + np.uint64(i)]
+        cell = p >> shift
+        in_x, in_y = p & low_x, p & low_y
+        below_x, above_x = in_x <= near_x, in_x >= far_x
+        below_y, above_y = in_y <= near_y, in_y >= far_y
+        x, y, face = cell & high_x, cell & high_y, cell & ~high
+        out_x, out_y = below_x | above_x, below_y | above_y
+        step_x = ((x - 1) & high_x) if below_x else (((x | ~high_x) + 1) & high_x)
+        step_y = ((y - 1) & high_y) if below_y else (((y | ~high_y) + 1) & high_y)
+        next_x, next_y = step_x if out_x else x, step_y if out_y else y
+        own[i] = (cell << 1) | 1
+        beside_x[i] = ((face | next_x | y) << 1) | np.int64(out_x)
+        beside_y[i] = ((face | x | next_y) << 1) | np.int64(out_y)
+        beyond[i] = ((face | next_x | next_y) << 1) | np.int64(out_x & out_y)
+        alone[i] = (below_x & (x == 0)) | (above_x & (x == high_x)) | (below_y & (y == 0)) | (above_y & (y == high_y))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _find_rows(place, level, cells, count, block):  # type: ignore[no-untyped-def]
+    """Fill where the right rows of every cell begin, and how many they are."""
+    shift = np.int64(2 * level)
+    first, alone = cells.first, block.alone
+    for k in range(4):
+        around, starts, sizes = block.cells[k], block.starts[k], block.sizes[k]
+        last_coarse, base = np.int64(-1), np.int64(0)
+        for i in range(count):
+            cell = around[i]
+            coarse = cell >> (TABLE_BITS + 1)
+            if coarse != last_coarse:
+                base = table_of(cells, coarse, place, shift)
+                last_coarse = coarse
+                if base < 0:
+                    alone[i], base, last_coarse = True, 0, -1
+            at = np.uint64(base + ((cell >> 1) & (TABLE_CELLS - 1)))
+            start = np.uint32(first[at])
+            starts[i] = start
+            sizes[i] = (np.uint32(first[at + np.uint64(1)]) - start) * np.uint32(cell & 1)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _list_candidates(count, block):  # type: ignore[no-untyped-def]
+    """List the right rows of the cells of each row, in the order of the rows; return how many."""
+    row, candidate, alone = block.row, block.candidate, block.alone
+    start0, start1, start2, start3 = block.starts[0], block.starts[1], block.starts[2], block.starts[3]
+    size0, size1, size2, size3 = block.sizes[0], block.sizes[1], block.sizes[2], block.sizes[3]
+    end = np.uint64(0)
+    for i in range(count):
+        n0, n1, n2, n3 = size0[i], size1[i], size2[i], size3[i]
+        if alone[i] | (n0 + n1 + n2 + n3 > _CROWD):
+            alone[i] = True
+        elif max(max(n0, n1), max(n2, n3)) <= _STEP:
+            for n, start in ((n0, start0[i]), (n1, start1[i]), (n2, start2[i]), (n3, start3[i])):
+                for j in range(_STEP):
+                    row[end + np.uint64(j)] = i
+                    candidate[end + np.uint64(j)] = start + np.uint32(j)
+                end += np.uint64(n)
+        else:
+            for n, start in ((n0, start0[i]), (n1, start1[i]), (n2, start2[i]), (n3, start3[i])):
+                for j in range(n):
+                    row[end] = i
+                    candidate[end] = start + np.uint32(j)
+                    end += np.uint64(1)
+    return np.int64(end)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sieve(dec, right_dec, total, height, block):  # type: ignore[no-untyped-def]
+    """Keep the candidates whose declination is near enough; return how many."""
+    row, candidate, norths = block.row, block.candidate, block.north
+    kept = np.uint64(0)
+    for u in range(total):
+        i, j = row[u], candidate[u]
+        north = dec[i] - right_dec[j]
+        row[kept], candidate[kept] = i, j
+        norths[kept] = north
+        kept += np.uint64(abs(north) <= height)
+    return np.int64(kept)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _measure(left, start, count, right, total, block):  # type: ignore[no-untyped-def]
+    """Fill the haversines of the candidates."""
+    ra, dec = left.ra_deg[start : start + count], left.dec_deg[start : start + count]
+    row, candidate, right_ra = block.row, block.candidate, right.ra_deg
+    easts, decs, norths, near = block.east, block.dec, block.north, block.haversine
+    for u in range(total):
+        i, j = row[u], candidate[u]
+        easts[u] = ra[i] - right_ra[j]
+        decs[u] = dec[i]
+    # Whole vectors only: what is left over at the end of a loop may be computed in another order, and round otherwise.
+    padded = (total + _PADDING - 1) // _PADDING * _PADDING
+    for u in range(padded):
+        near[u] = haversine(easts[u], decs[u], norths[u])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _choose(total, count, wanted, block):  # type: ignore[no-untyped-def]
+    """Fill the nearest candidate of every row."""
+    best, best_row, row, candidate, near = block.best, block.best_row, block.row, block.candidate, block.haversine
+    least = wanted.nearest
+    best[:count] = np.nextafter(wanted.farthest, 1.0)
+    for u in range(total):
+        i, h = row[u], near[u]
+        before = best[i]
+        better = (h < before) & (h >= least)
+        best[i] = h if better else before
+        best_row[i] = candidate[u] if better else best_row[i]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _search_alone(left, start, count, right, wanted, stretched, block, near, near_rows):  # type: ignore[no-untyped-def]
+    """Fill the nearest right row of the rows that are searched by themselves."""
+    for i in np.flatnonzero(block.alone[:count]):
+        near, near_rows, found = search(left, start + i, right, wanted, stretched, near, near_rows)
+        if found > 0:
+            block.best[i] = near[0]
+            block.best_row[i] = near_rows[0]
+    return near, near_rows
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _emit(start, count, wanted, block, found, m):  # type: ignore[no-untyped-def]
+    """Write the pairs of the block from the m-th place on; return how many there are then."""
+    left_rows, right_rows, separation = found
+    best, best_row, farthest = block.best, block.best_row, wanted.farthest
+    end = np.uint64(m)
+    for i in range(count):
+        left_rows[end] = start + i
+        right_rows[end] = best_row[i]
+        separation[end] = best[i]
+        end += np.uint64(best[i] <= farthest)
+    written = separation[np.uint64(m) : end]
+    for i in range(written.size):
+        written[i] = angle_of(written[i])
+    return np.int64(end)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, near, near_rows):  # type: ignore[no-untyped-def]
+    """Write the pairs of the block, several to a row, into ``found`` or larger copies of it."""
+    left_rows, right_rows, separation = found
+    u = 0
+    for i in range(count):
+        pairs = 0
+        if block.alone[i]:
+            near, near_rows, pairs = search(left, start + i, right, wanted, stretched, near, near_rows)
+        else:
+            while u < total and block.row[u] == i:
+                h = block.haversine[u]
+                if wanted.nearest <= h <= wanted.farthest:
+                    near[pairs], near_rows[pairs] = h, block.candidate[u]
+                    pairs += 1
+                u += 1
+            sort_near(near, near_rows, pairs)
+            if wanted.count > 0:
+                pairs = min(pairs, wanted.count)
+        if m + pairs > left_rows.size:
+            capacity = 2 * (m + pairs)
+            left_rows, right_rows = longer(left_rows, m, capacity), longer(right_rows, m, capacity)
+            separation = longer(separation, m, capacity)
+        for k in range(pairs):
+            left_rows[m], right_rows[m], separation[m] = start + i, near_rows[k], angle_of(near[k])
+            m += 1
+    return (left_rows, right_rows, separation), m, near, near_rows
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
+    """Choose the side of the fine cells, as a power of two of order-29 cells; -1 to search row by row.
+
+    About one right row in a cell where left rows are, fewer where the left rows are many; at least twice the radius.
+    """
+    n, m = left.size, right.size
+    if n < _FEW or n * _MANY < m:
+        return -1
+    lowest = 0
+    while (1 << lowest) <= 2 * steps_within(radius, STEEPEST):
+        lowest += 1
+    window = min(16, m - 1)
+    if window == 0:
+        return max(lowest, _COARSEST)
+    gaps = np.empty(_SAMPLES, np.float64)
+    for k in range(_SAMPLES):
+        at = first_from(right, 0, m, left[k * (n - 1) // (_SAMPLES - 1)])
+        above, below = min(at, m - 1 - window), max(min(at, m - 1), window)
+        gaps[k] = min(right[above + window] - right[above], right[below] - right[below - window])
+    gaps.sort()
+    area = gaps[_SAMPLES // 2] / window
+    if area * _CROWD < float(1 << (2 * lowest)):
+        return -1
+    area *= min(1.0, 4.0 * m / n)
+    level = lowest
+    while level < _COARSEST and 2.0 * float(1 << (2 * level)) < area:
+        level += 1
+    return level
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
+    """Find the pairs of two sides.
+
+    Parameters
+    ----------
+    left, right : Rows
+        Of at least one row each, the right side of fewer than 2^32.
+    wanted : Wanted
+    found : tuple of numpy.ndarray of int64, int64 and float64
+        Room for the pairs; for one neighbour, as many places as there are left rows.
+
+    Returns
+    -------
+    found : tuple of numpy.ndarray
+        Left rows, right rows and separations in radians: the same arrays, or larger ones.
+    m : int
+        How many pairs there are.
+    """
+    level = _fine_level(left.place, right.place, wanted.radius)
+    block = _new_block()
+    cells = empty_cells(1 if level < 0 else 64 + (left.place.size + right.place.size) // (TABLE_CELLS // 4))
+    near, near_rows = np.empty(_CROWD, np.float64), np.empty(_CROWD, np.int64)
+    height = math.degrees(wanted.radius) + 1e-12
+    n, m = left.place.size, 0
+    for start in range(0, n, BLOCK):
+        count = min(BLOCK, n - start)
+        stretched = stretch(left.ra_deg, left.dec_deg, start, start + count, wanted.radius)
+        reach = steps_within(wanted.radius, stretched)
+        if level < 0:
+            block.alone[:count] = True
+            total = 0
+        else:
+            _find_cells(left.place, start, count, level, reach, block)
+            _find_rows(right.place, level, cells, count, block)
+            total = _list_candidates(count, block)
+            total = _sieve(left.dec_deg[start : start + count], right.dec_deg, total, height, block)
+            _measure(left, start, count, right, total, block)
+        if wanted.count != 1:
+            found, m, near, near_rows = _emit_several(
+                left, start, count, right, wanted, stretched, total, block, found, m, near, near_rows
+            )
+            continue
+        _choose(total, count, wanted, block)
+        if block.alone[:count].any():
+            near, near_rows = _search_alone(left, start, count, right, wanted, stretched, block, near, near_rows)
+        m = _emit(start, count, wanted, block, found, m)
+    return found, m

@@ -1,0 +1,261 @@
+"""The right rows near one position, by descending the quadtree that rows sorted by place already are.
+
+The way for crowds, for positions at the edge of a base pixel, and for few positions beside many; how whole blocks of
+positions are matched stands in ``match_blocks.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from lsdb_ts.kernels.match_faces import (
+    SIDE,
+    compact,
+    face_beyond,
+    seen_from_beyond,
+    spread,
+    steps_within,
+)
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+_LEAF_ROWS = 24
+"""So few rows are measured rather than divided further."""
+_STACK = 128
+"""More than the three cells that wait at every one of 29 levels."""
+
+
+class Rows(NamedTuple):
+    """One side of a match."""
+
+    place: Indices
+    ra_deg: Floats
+    dec_deg: Floats
+
+
+class Wanted(NamedTuple):
+    """Which pairs count; nearness is the haversine of an angle, the square of the sine of its half."""
+
+    radius: float
+    """Largest separation in radians."""
+    nearest: float
+    """Least haversine."""
+    farthest: float
+    """Largest haversine."""
+    count: int
+    """At most so many for each left row; no matter how many are -1."""
+
+
+@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def sine(x):  # type: ignore[no-untyped-def]
+    """Return the sine of an angle in [-pi/2, pi/2], by its Taylor series: within 3e-16 of its size."""
+    y = x * x
+    s = y * (1.0 / 51090942171709440000.0) - 1.0 / 121645100408832000.0
+    s = s * y + 1.0 / 355687428096000.0
+    s = s * y - 1.0 / 1307674368000.0
+    s = s * y + 1.0 / 6227020800.0
+    s = s * y - 1.0 / 39916800.0
+    s = s * y + 1.0 / 362880.0
+    s = s * y - 1.0 / 5040.0
+    s = s * y + 1.0 / 120.0
+    s = s * y - 1.0 / 6.0
+    return x + x * (s * y)
+
+
+@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def haversine(east, dec, north):  # type: ignore[no-untyped-def]
+    """Return the haversine of the separation of two positions (Sinnott 1984, Sky & Telescope 68, 159).
+
+    All in degrees: the difference of right ascensions, one declination, and that less the other. The product of the
+    cosines of both is ``cos(mean)^2 - sin(north / 2)^2``.
+    """
+    east -= 360.0 * math.floor(east * (1.0 / 360.0) + 0.5)
+    x = north * (math.pi / 360.0)
+    y = x * x
+    # To 1e-16 of its size within a degree; beyond, only too far has to stay too far.
+    up = x + x * (y * ((y * (-1.0 / 5040.0) + 1.0 / 120.0) * y - 1.0 / 6.0))
+    across = sine(east * (math.pi / 360.0))
+    # The sine of the distance from the pole keeps its precision there.
+    middle = sine((90.0 - abs(dec - 0.5 * north)) * (math.pi / 180.0))
+    up *= up
+    return up + (middle * middle - up) * (across * across)
+
+
+@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def angle_of(h):  # type: ignore[no-untyped-def]
+    """Return the angle in radians of a haversine up to that of a degree."""
+    return 2.0 * math.sqrt(h) * (1.0 + h * (1.0 / 6.0 + h * (3.0 / 40.0 + h * (15.0 / 336.0))))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def first_from(place, low, high, value):  # type: ignore[no-untyped-def]
+    """Return the first row of a range whose place is not below a value, or its end. Halves without branches."""
+    size = high - low
+    while size > 1:
+        half = size >> 1
+        low = low + half if place[np.uint64(low + half - 1)] < value else low
+        size -= half
+    if size == 1 and place[np.uint64(low)] < value:
+        low += 1
+    return low
+
+
+@numba.njit(cache=True, nogil=True)
+def longer(array, used, size):  # type: ignore[no-untyped-def]
+    """Return a copy with more places, the first ones filled."""
+    more = np.empty(size, array.dtype)
+    more[:used] = array[:used]
+    return more
+
+
+@numba.njit(cache=True, nogil=True)
+def sort_near(near, near_rows, count):  # type: ignore[no-untyped-def]
+    """Sort the first ``count`` by nearness, then row: Shell's sort with the gaps of Ciura 2001 and on by 2.25."""
+    gap = 1
+    while gap < count:
+        gap = int(2.25 * gap) + 1
+    while gap > 1:
+        gap = 1 if gap < 4 else int(gap / 2.25)
+        for i in range(gap, count):
+            h, row = near[i], near_rows[i]
+            k = i
+            while k >= gap and (near[k - gap] > h or (near[k - gap] == h and near_rows[k - gap] > row)):
+                near[k], near_rows[k] = near[k - gap], near_rows[k - gap]
+                k -= gap
+            near[k], near_rows[k] = h, row
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def search(left, i, right, wanted, stretched, near, near_rows):  # type: ignore[no-untyped-def]
+    """Collect the right rows that count for one left row, the nearest first.
+
+    Parameters
+    ----------
+    left, right : Rows
+    i : int
+        The left row.
+    wanted : Wanted
+    stretched : float
+        What :func:`lsdb_ts.kernels.match_faces.stretch` says of the left row.
+    near, near_rows : numpy.ndarray
+        Filled with haversines and right rows; longer ones are made where they do not suffice.
+
+    Returns
+    -------
+    near, near_rows : numpy.ndarray
+    count : int
+        How many of them are filled.
+    """
+    ra, dec, place = left.ra_deg[i], left.dec_deg[i], left.place[i]
+    at = first_from(right.place, 0, right.place.size, place)
+    here = (ra, dec)
+    bound, angle = wanted.farthest, wanted.radius
+    if wanted.count > 0:
+        if near.size < wanted.count:
+            near, near_rows = np.empty(wanted.count, np.float64), np.empty(wanted.count, np.int64)
+        count = 0
+        for j in range(max(at - wanted.count - 2, 0), min(at + wanted.count + 2, right.place.size)):
+            h = haversine(ra - right.ra_deg[j], dec, dec - right.dec_deg[j])
+            if wanted.nearest <= h <= wanted.farthest:
+                count = _insert(near, near_rows, count, wanted.count, h, j)
+        if count == wanted.count:
+            bound = near[count - 1]
+            angle = angle_of(bound)
+    face, inside = place >> 58, place & ((1 << 58) - 1)
+    x, y = compact(inside), compact(inside >> 1)
+    reach = steps_within(angle, stretched)
+    level = 0
+    while (1 << level) <= 2 * reach:
+        level += 1
+    low_x, high_x = (x - reach) >> level, (x + reach) >> level
+    low_y, high_y = (y - reach) >> level, (y + reach) >> level
+    count = 0
+    for cell_y in range(low_y, high_y + 1):
+        for cell_x in range(low_x, high_x + 1):
+            across_x = (cell_x << level) // SIDE
+            across_y = (cell_y << level) // SIDE
+            beyond = face_beyond(face, across_x, across_y)
+            if beyond >= 0:
+                own_x, own_y = seen_from_beyond(face, across_x, across_y, x, y)
+                size = (1 << level) - 1
+                corner_x, corner_y = seen_from_beyond(face, across_x, across_y, cell_x << level, cell_y << level)
+                corner = (beyond << 58) | spread(corner_x & ~size) | (spread(corner_y & ~size) << 1)
+                bound, near, near_rows, count = _descend(
+                    right, corner, level, (own_x, own_y), here, wanted, stretched, bound, near, near_rows, count
+                )
+    if wanted.count <= 0:
+        sort_near(near, near_rows, count)
+    return near, near_rows, count
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _insert(near, near_rows, count, most, h, row):  # type: ignore[no-untyped-def]
+    """Insert into the nearest so far, at most so many of them; return how many there are now."""
+    if count == most:
+        if h > near[count - 1] or (h == near[count - 1] and row > near_rows[count - 1]):
+            return count
+        count -= 1
+    k = count
+    while k > 0 and (near[k - 1] > h or (near[k - 1] == h and near_rows[k - 1] > row)):
+        near[k], near_rows[k] = near[k - 1], near_rows[k - 1]
+        k -= 1
+    near[k], near_rows[k] = h, row
+    return count + 1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _descend(right, corner, level, own, here, wanted, stretched, bound, near, near_rows, count):  # type: ignore[no-untyped-def]
+    """Collect from one cell: divide it while it is crowded, leave out what the shrinking bound cannot reach."""
+    starts, stops = np.empty(_STACK, np.int64), np.empty(_STACK, np.int64)
+    corners, levels = np.empty(_STACK, np.int64), np.empty(_STACK, np.int64)
+    place, n = right.place, right.place.size
+    starts[0] = first_from(place, 0, n, corner)
+    stops[0] = first_from(place, starts[0], n, corner + (1 << (2 * level)))
+    corners[0], levels[0] = corner, level
+    reach = steps_within(angle_of(bound), stretched)
+    depth = 1
+    while depth > 0:
+        depth -= 1
+        start, stop, corner, level = starts[depth], stops[depth], corners[depth], levels[depth]
+        if start == stop:
+            continue
+        inside = corner & ((1 << 58) - 1)
+        x, y = compact(inside), compact(inside >> 1)
+        if x > own[0] + reach or x + (1 << level) <= own[0] - reach:
+            continue
+        if y > own[1] + reach or y + (1 << level) <= own[1] - reach:
+            continue
+        if stop - start > _LEAF_ROWS and level > 0:
+            level -= 1
+            quarter = 1 << (2 * level)
+            # The quarter nearest to the position goes on the stack last.
+            nearest = int(own[0] >= x + (1 << level)) + 2 * int(own[1] >= y + (1 << level))
+            cut1 = first_from(place, start, stop, corner + quarter)
+            cut2 = first_from(place, cut1, stop, corner + 2 * quarter)
+            cut3 = first_from(place, cut2, stop, corner + 3 * quarter)
+            for k in (3, 2, 1, 0):
+                q = nearest ^ k
+                starts[depth] = start if q == 0 else (cut1 if q == 1 else (cut2 if q == 2 else cut3))
+                stops[depth] = cut1 if q == 0 else (cut2 if q == 1 else (cut3 if q == 2 else stop))
+                corners[depth], levels[depth] = corner + q * quarter, level
+                depth += 1
+            continue
+        for j in range(start, stop):
+            h = haversine(here[0] - right.ra_deg[j], here[1], here[1] - right.dec_deg[j])
+            if wanted.nearest <= h <= bound:
+                if wanted.count > 0:
+                    count = _insert(near, near_rows, count, wanted.count, h, j)
+                    if count == wanted.count and near[count - 1] < bound:
+                        bound = near[count - 1]
+                        reach = steps_within(angle_of(bound), stretched)
+                else:
+                    if count == near.size:
+                        near, near_rows = longer(near, count, 2 * count), longer(near_rows, count, 2 * count)
+                    near[count], near_rows[count] = h, j
+                    count += 1
+    return bound, near, near_rows, count
