@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsdb_ts.sky.halo import dilated
+from lsdb_ts.sky.halo import within_reach
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.sky.pixel import Indices
+from lsdb_ts.sky.ranges import counted
 
 
 def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool) -> Layout:
@@ -31,52 +32,54 @@ def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool
     """
     if len(left) == 0 or (len(right) == 0 and not keep_unmatched):
         return Layout.of_arrays([], [])
-    first = np.searchsorted(right.stops, left.starts, side="right")
-    last = np.searchsorted(right.starts, left.stops, side="left")
-    split = _holds_finer(left, right, first, last)
-    orders, numbers = [left.orders[~split]], [left.numbers[~split]]
-    for i in np.flatnonzero(split):
-        inside = slice(int(first[i]), int(last[i]))
-        orders.append(right.orders[inside])
-        numbers.append(right.numbers[inside])
-        rest = Layout.of_ranges(_gaps(int(left.starts[i]), int(left.stops[i]), right.take(inside)))
-        orders.append(rest.orders)
-        numbers.append(rest.numbers)
-    pixels = Layout.of_arrays(np.concatenate(orders), np.concatenate(numbers))
-    if keep_unmatched:
-        return pixels
-    return pixels.take(dilated(right, reach_arcsec).overlaps(pixels.starts, pixels.stops))
-
-
-def _holds_finer(left: Layout, right: Layout, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Tell which left leaves have right leaves strictly inside them."""
-    some = last > first
-    finer = np.zeros(len(left), dtype=bool)
-    finer[some] = right.orders[first[some]] > left.orders[some]
-    return finer
-
-
-def _gaps(start: int, stop: int, inside: Layout) -> Ranges:
-    starts = np.concatenate([[start], inside.stops])
-    stops = np.concatenate([inside.starts, [stop]])
-    some = stops > starts
-    return Ranges(starts[some], stops[some])
+    outer, inner, gaps = _refined(left, right)
+    pixels = _joined([left.take(~outer), right.take(inner), gaps])
+    return pixels if keep_unmatched else pixels.take(within_reach(pixels, right.ranges, reach_arcsec))
 
 
 def align_outer(left: Layout, right: Layout) -> Layout:
     """Choose pixels that cover all sky of both sides: the finer of the two where they overlap."""
-    mine = align(left, right, 0.0, keep_unmatched=True)
-    if len(right) == 0 or len(left) == 0:
-        return right if len(left) == 0 else mine
-    orders, numbers = [mine.orders], [mine.numbers]
+    if len(left) == 0 or len(right) == 0:
+        return right if len(left) == 0 else left
+    left_outer, right_inner, right_gaps = _refined(left, right)
+    # Where a right leaf holds finer left leaves, these stay as they are and only the gaps between them are new.
+    _, _, left_gaps = _refined(right, left)
     alone = ~left.ranges.overlaps(right.starts, right.stops)
-    orders.append(right.orders[alone])
-    numbers.append(right.numbers[alone])
-    for i in np.flatnonzero(~alone):
-        found = left.overlapping(int(right.starts[i]), int(right.stops[i]))
-        inside = left.take(slice(found.start, found.stop))
-        if int(inside.orders[0]) > int(right.orders[i]):
-            rest = Layout.of_ranges(_gaps(int(right.starts[i]), int(right.stops[i]), inside))
-            orders.append(rest.orders)
-            numbers.append(rest.numbers)
-    return Layout.of_arrays(np.concatenate(orders), np.concatenate(numbers))
+    return _joined(
+        [left.take(~left_outer), right.take(right_inner), right_gaps, right.take(np.flatnonzero(alone)), left_gaps]
+    )
+
+
+def _refined(outer: Layout, inner: Layout) -> tuple[np.ndarray, Indices, Layout]:
+    """Find where one layout is cut finer by another.
+
+    Returns
+    -------
+    split : numpy.ndarray of bool, shape (len(outer),)
+        The outer leaves with inner leaves strictly inside them.
+    inside : numpy.ndarray of int64
+        Places of those inner leaves, by place.
+    gaps : Layout
+        The pixels of the split leaves between the inner leaves.
+    """
+    first = np.searchsorted(inner.stops, outer.starts, side="right")
+    last = np.searchsorted(inner.starts, outer.stops, side="left")
+    split = last > first
+    split[split] = inner.orders[first[split]] > outer.orders[split]
+    inside = counted(first[split], last[split])
+    # One row more than inner leaves in each split leaf: from the end of one inner leaf to the start of the next.
+    breaks = np.arange(int(split.sum())) + np.cumsum(last[split] - first[split])
+    starts = np.empty(inside.size + breaks.size, dtype=np.int64)
+    stops = np.empty_like(starts)
+    ends = np.zeros(starts.size, dtype=bool)
+    ends[breaks] = True
+    stops[ends], stops[~ends] = outer.stops[split], inner.starts[inside]
+    begins = np.roll(ends, 1)
+    starts[begins], starts[~begins] = outer.starts[split], inner.stops[inside]
+    return split, inside, Layout.of_intervals(starts, stops)
+
+
+def _joined(layouts: list[Layout]) -> Layout:
+    return Layout.of_arrays(
+        np.concatenate([part.orders for part in layouts]), np.concatenate([part.numbers for part in layouts])
+    )

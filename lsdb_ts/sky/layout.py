@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, SKY_STOP, Indices, Pixel
-from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.sky.ranges import Ranges, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,8 @@ class Layout:
         """Build a layout from arrays of orders and pixel numbers, in any sequence."""
         o = np.asarray(orders, dtype=np.int64).reshape(-1)
         n = np.asarray(numbers, dtype=np.int64).reshape(-1)
-        by_place = np.lexsort((o, n << (2 * (MAX_ORDER - o))))
+        # Most arrays are sorted already, or a few sorted pieces, which a stable sort merges in linear time.
+        by_place = np.argsort(n << (2 * (MAX_ORDER - o)), kind="stable")
         layout = cls(o[by_place], n[by_place])
         clash = np.flatnonzero(layout.stops[:-1] > layout.starts[1:])
         if clash.size:
@@ -53,17 +54,33 @@ class Layout:
     @classmethod
     def of_ranges(cls, ranges: Ranges) -> Layout:
         """Return the fewest pixels that cover a set of sky exactly."""
-        orders: list[int] = []
-        numbers: list[int] = []
-        for start, stop in ranges:
-            while start < stop:
-                room = (stop - start).bit_length() - 1
-                align = (start & -start).bit_length() - 1 if start else 2 * MAX_ORDER
-                depth = min(room // 2, align // 2, MAX_ORDER)
-                orders.append(MAX_ORDER - depth)
-                numbers.append(start >> (2 * depth))
-                start += 1 << (2 * depth)
-        return cls.of_arrays(orders, numbers)
+        return cls.of_intervals(ranges.starts, ranges.stops)
+
+    @classmethod
+    def of_intervals(cls, starts: Indices, stops: Indices) -> Layout:
+        """Return the fewest pixels that cover disjoint order-29 intervals ``[start, stop)``, each inside one interval.
+
+        Intervals may touch, where :class:`Ranges` would make one of two; pixels never cross from one to the next.
+        """
+        some = stops > starts
+        low, high = starts[some], stops[some]
+        orders: list[Indices] = []
+        numbers: list[Indices] = []
+        # From the finest cells to the coarsest: cut off both ends what does not fill a cell of the next order.
+        bits = int(np.bitwise_or.reduce(low | high)) if low.size else 0
+        depth = min(((bits & -bits).bit_length() - 1) // 2, MAX_ORDER) if bits else MAX_ORDER
+        low, high = low >> np.int64(2 * depth), high >> np.int64(2 * depth)
+        while low.size:
+            inner_low = np.minimum((low + 3) & ~np.int64(3), high) if depth < MAX_ORDER else high
+            inner_high = np.maximum(high & ~np.int64(3), inner_low)
+            cells = np.concatenate([counted(low, inner_low), counted(inner_high, high)])
+            numbers.append(cells)
+            orders.append(np.full(cells.size, MAX_ORDER - depth, dtype=np.int64))
+            rest = inner_high > inner_low
+            low, high, depth = inner_low[rest] >> np.int64(2), inner_high[rest] >> np.int64(2), depth + 1
+        if not orders:
+            return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+        return cls.of_arrays(np.concatenate(orders), np.concatenate(numbers))
 
     @classmethod
     def from_counts(cls, cells: Indices, counts: Indices, order: int, max_rows: int, min_order: int = 0) -> Layout:

@@ -14,6 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 from lsdb_ts.sky.pixel import MAX_ORDER, Indices
 
 
+def counted(starts: Indices, stops: Indices) -> Indices:
+    """Return the integers of many half-open intervals, one interval after the other.
+
+    >>> counted(np.array([3, 9]), np.array([6, 11])).tolist()
+    [3, 4, 5, 9, 10]
+    """
+    counts = np.maximum(stops - starts, 0)
+    ends = np.cumsum(counts)
+    whole: Indices = np.arange(ends[-1] if ends.size else 0) + np.repeat(starts - (ends - counts), counts)
+    return whole
+
+
 @dataclass(frozen=True, eq=False)
 class Ranges:
     """Half-open intervals ``[start, stop)`` of order-29 numbers, sorted, disjoint, and never touching."""
@@ -37,9 +49,14 @@ class Ranges:
     @classmethod
     def of_cells(cls, cells: ArrayLike, order: int) -> Ranges:
         """Unite pixels of one order."""
-        numbers = np.unique(np.asarray(cells, dtype=np.int64))
+        numbers = np.sort(np.asarray(cells, dtype=np.int64), axis=None)
+        if numbers.size == 0:
+            return cls(numbers, numbers)
+        apart = np.diff(numbers) > 1
         shift = np.int64(2 * (MAX_ORDER - order))
-        return cls.of(numbers << shift, (numbers + 1) << shift)
+        return cls(
+            numbers[np.concatenate([[True], apart])] << shift, (numbers[np.concatenate([apart, [True]])] + 1) << shift
+        )
 
     def __len__(self) -> int:
         return int(self.starts.size)
@@ -62,6 +79,26 @@ class Ranges:
         before = np.searchsorted(self.starts, b, side="left")
         ended = np.searchsorted(self.stops, a, side="right")
         return before > ended
+
+    def clipped(self, start: int, stop: int) -> Ranges:
+        """Return the part of the set inside one interval ``[start, stop)``; costs O(log n + what is returned).
+
+        >>> list(Ranges.of([0, 20], [10, 30]).clipped(5, 25))
+        [(5, 10), (20, 25)]
+        """
+        first = int(np.searchsorted(self.stops, start, side="right"))
+        last = int(np.searchsorted(self.starts, stop, side="left"))
+        if last <= first:
+            return Ranges(self.starts[:0], self.stops[:0])
+        return Ranges(np.maximum(self.starts[first:last], start), np.minimum(self.stops[first:last], stop))
+
+    def covers(self, starts: ArrayLike, stops: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which (not empty) intervals lie in the set as a whole."""
+        a, b = np.asarray(starts, dtype=np.int64), np.asarray(stops, dtype=np.int64)
+        if len(self) == 0:
+            return np.zeros(a.shape, dtype=bool)
+        place = np.searchsorted(self.starts, a, side="right") - 1
+        return (place >= 0) & (b <= self.stops[np.maximum(place, 0)])
 
     def intersection(self, other: Ranges) -> Ranges:
         """Return the sky that is in both sets.

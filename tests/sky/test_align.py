@@ -58,3 +58,27 @@ def test_nothing_aligned_with_nothing_is_nothing(keep):
     assert len(align(nothing, sky, RADIUS, keep)) == 0
     assert list(align(sky, nothing, RADIUS, keep)) == (list(sky) if keep else [])
     assert list(align_outer(nothing, sky)) == list(align_outer(sky, nothing)) == list(sky)
+
+
+def slowly_aligned(left: Layout, right: Layout) -> list[Pixel]:
+    """Cut each left leaf, again and again, wherever a right leaf lies strictly inside the piece."""
+    todo, found = list(left), []
+    while todo:
+        pixel = todo.pop()
+        if cut_by(right, pixel):
+            todo.extend(pixel.children(pixel.order + 1))
+        else:
+            found.append(pixel)
+    return sorted(found, key=lambda pixel: pixel.start)
+
+
+@given(layouts(), layouts())
+def test_alignment_is_the_fewest_pixels_that_no_right_leaf_cuts(left, right):
+    assert list(align(left, right, RADIUS, keep_unmatched=True)) == slowly_aligned(left, right)
+
+
+@given(layouts(), layouts())
+def test_an_outer_alignment_is_that_of_the_left_and_that_of_the_right_where_the_left_has_nothing(left, right):
+    theirs = [p for p in slowly_aligned(right, left) if not left.ranges.overlaps([p.start], [p.stop])[0]]
+    expected = sorted([*slowly_aligned(left, right), *theirs], key=lambda pixel: pixel.start)
+    assert list(align_outer(left, right)) == expected

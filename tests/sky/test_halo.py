@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsdb_ts.sky import Layout, Pixel, border, dilated, halo_members, spatial_index
-from lsdb_ts.sky.pixel import cell_of
+from lsdb_ts.sky import Layout, Pixel, border, dilated, halo, halo_members, spatial_index
+from lsdb_ts.sky.pixel import MAX_ORDER, cell_of, neighbours
 from lsdb_ts.testing.skies import hard_sky
 from tests.oracles import near_pixel, points_around
+from tests.sky.test_layout import layouts
 
 PLACES = {
     "north pole": (0.0, 90.0),
@@ -110,3 +111,45 @@ def test_a_dilated_layout_holds_itself_and_every_border(radius):
         assert wide.contains(np.array([pixel.start, pixel.stop - 1])).all()
         assert wide.contains(spatial_index(*points_around(pixel, radius, 400, seed=i))).all()
     assert list(dilated(layout, 0.0)) == list(layout.ranges)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_border_is_the_ring_of_cells_that_touch_the_pixel(order):
+    for number in range(12 << (2 * order)):
+        pixel = Pixel(order, number)
+        cells = np.array([c.number for c in pixel.children(order + 4)])
+        ring = np.setdiff1d(neighbours(cells, order + 4), cells)
+        width = 2 * (MAX_ORDER - order - 4)
+        expected = [(c << width, (c + 1) << width) for c in ring.tolist()]
+        found = border(pixel, 3600 * 58.6 / (1 << (order + 5)))
+        assert found.covers(*np.array(expected).T).all()
+        assert (found.stops - found.starts).sum() == ring.size << width
+
+
+@given(layouts(), layouts(), st.sampled_from([1.0, 3600.0, 36_000.0, 120_000.0]), st.booleans())
+def test_no_pixel_within_reach_is_left_out(layout, other, radius, many):
+    """The border of a pixel is at least the radius wide and less than twice that: it meets the sky of what is near."""
+    found = halo.within_reach(layout, other.ranges, radius)
+    for pixel, near in zip(layout, found.tolist(), strict=True):
+        around = border(pixel, radius / 2.1)
+        touched = other.ranges.overlaps([pixel.start, *around.starts], [pixel.stop, *around.stops]).any()
+        assert near or not touched
+
+
+@given(layouts(), layouts(), st.sampled_from([1.0, 3600.0, 120_000.0]))
+def test_looking_at_a_map_of_the_sky_is_searching_it(layout, other, radius):
+    cells = np.arange(12 << 6)
+    width = np.int64(2 * (MAX_ORDER - 3))
+    around = neighbours(cells, 3)
+    expected = other.ranges.overlaps(around << width, (around + 1) << width).any(axis=1)
+    assert np.array_equal(halo._cells_touch(cells, 3, other.ranges), expected), "many cells, by the map"
+    assert np.array_equal(halo._cells_touch(cells[:5], 3, other.ranges), expected[:5]), "few cells, by search"
+
+
+@given(layouts(max_order=7), st.sampled_from([1.0, 3600.0, 120_000.0]))
+def test_leaves_in_the_midst_of_others_widen_nothing(layout, radius):
+    with pytest.MonkeyPatch.context() as patch:
+        expected = list(dilated(layout, radius))
+        patch.setattr(halo, "_MANY", 0)
+        patch.setattr(halo, "_COARSE", 3)
+        assert list(dilated(layout, radius)) == expected

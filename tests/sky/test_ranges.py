@@ -50,3 +50,22 @@ def test_cells_of_one_order_unite_into_their_parent():
 def test_an_intersection_holds_the_common_numbers(spans, others):
     common = ranges_of(spans).intersection(ranges_of(others))
     assert [k for a, b in common for k in range(a, b)] == sorted(members(spans) & members(others))
+
+
+@given(SPANS, st.integers(-2, 75), st.integers(0, 30))
+def test_clipping_is_the_intersection_with_one_interval(spans, start, length):
+    clipped = ranges_of(spans).clipped(start, start + length)
+    assert [k for a, b in clipped for k in range(a, b)] == sorted(members(spans) & set(range(start, start + length)))
+
+
+@given(SPANS, SPANS)
+def test_an_interval_is_covered_where_all_its_numbers_are_in_the_set(spans, others):
+    expected = [set(range(a, a + n)) <= members(spans) for a, n in others]
+    assert ranges_of(spans).covers([a for a, _ in others], [a + n for a, n in others]).tolist() == expected
+
+
+@given(st.lists(st.integers(0, 40), max_size=30))
+def test_cells_unite_as_their_intervals_do(cells):
+    shift = 2 * (MAX_ORDER - 2)
+    expected = Ranges.of([c << shift for c in cells], [(c + 1) << shift for c in cells])
+    assert list(Ranges.of_cells(cells, 2)) == list(expected)
