@@ -20,8 +20,9 @@ from lsdb_ts.run.pool import each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky import Pixel, halo_members
+from lsdb_ts.store.footers import footer
 from lsdb_ts.store.hats import BUILDER, HatsCatalog, open_hats
-from lsdb_ts.store.read import footer, read_rows
+from lsdb_ts.store.read import read_rows
 from partitioner.account import Tally, integers, mixed, row_keys
 from partitioner.faults import Expected, Fault, table_faults
 from partitioner.margin_faults import foreign_margin_faults
@@ -203,7 +204,7 @@ def _examine_leaf(subject: _Subject, pixel: Pixel) -> _LeafReport:
     for path in files:
         name = subject.name_of(path)
         try:
-            schema = footer(path).schema.to_arrow_schema()
+            schema = footer(path).schema
             table = read_rows(path, schema.names)
         except CatalogError as error:
             faults.append(Fault(name, None, f"the file cannot be read: {_reason(error, path)}"))
@@ -266,7 +267,7 @@ def _catalog_faults(subject: _Subject, reports: dict[Pixel, _LeafReport]) -> Ite
     metadata = catalog.path / "dataset" / "_metadata"
     if metadata.exists():
         try:
-            counted = footer(metadata).num_rows
+            counted = footer(metadata).metadata.num_rows
         except CatalogError as error:
             yield Fault(subject.name_of(metadata), None, f"the file cannot be read: {_reason(error, metadata)}")
         else:

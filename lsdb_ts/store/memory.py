@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 from lsdb_ts.errors import InputError, PositionError
 from lsdb_ts.schema import HEALPIX, project, require
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import bad_positions, cell_of, spatial_index
+from lsdb_ts.sky.pixel import Indices, bad_positions, cell_of, spatial_index
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.store.partition import Partition, keep_parts, sorted_by_place
+from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.partition import Partition, keep_parts, runs, sorted_by_place
 from lsdb_ts.store.source import Request, split
 
 _FEW_ROWS = 200_000
+_FEW_SLICES = 16
 _SKY_ORDER = 14
 """Cells of 13 arcsec: fine enough that what is matched with few rows is read only near them."""
 
@@ -101,13 +103,17 @@ class MemorySource:
     def partition(self, request: Request) -> Partition:
         """Return the rows of any pixel and of its halo: slices of the sorted table."""
         table = self._projected(request.columns)
-        slices = [table.slice(a, b - a) for a, b in self._rows(request.wanted)]
-        return split(pa.concat_tables(slices) if slices else table.slice(0, 0), request)
+        starts, counts = self._rows(request.wanted)
+        if starts.size > _FEW_SLICES:
+            return split([table.take(pa.array(runs(starts, counts)))], request)
+        slices = [table.slice(a, n) for a, n in zip(starts.tolist(), counts.tolist(), strict=True)]
+        return split([pa.concat_tables(slices) if slices else table.slice(0, 0)], request)
 
-    def estimate(self, request: Request) -> tuple[int, int]:
-        """Return (rows, bytes) of the slices."""
-        rows = sum(b - a for a, b in self._rows(request.wanted))
-        return rows, int(self._projected(request.columns).nbytes * rows / max(self.table.num_rows, 1))
+    def estimate(self, request: Request) -> Cost:
+        """Return the cost of the slices, which take nothing from disk."""
+        rows = int(self._rows(request.wanted)[1].sum())
+        size = int(self._projected(request.columns).nbytes * rows / max(self.table.num_rows, 1))
+        return Cost(rows, rows, rows, 0, size)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and a hash of the content."""
@@ -120,10 +126,12 @@ class MemorySource:
             stream.write_table(self.table)
         return hashlib.sha256(sink.getvalue()).hexdigest()
 
-    def _rows(self, wanted: Ranges) -> list[tuple[int, int]]:
+    def _rows(self, wanted: Ranges) -> tuple[Indices, Indices]:
+        """Return where wanted rows start, and how many they are, one slice each."""
         place = self.table.column(HEALPIX).to_numpy()
-        starts, stops = np.searchsorted(place, wanted.starts), np.searchsorted(place, wanted.stops)
-        return [(int(a), int(b)) for a, b in zip(starts, stops, strict=True) if b > a]
+        starts = np.searchsorted(place, wanted.starts)
+        counts = np.searchsorted(place, wanted.stops) - starts
+        return starts[counts > 0], counts[counts > 0]
 
     def _projected(self, columns: Sequence[str]) -> pa.Table:
         schema = project(self.table.schema, [HEALPIX, *columns])

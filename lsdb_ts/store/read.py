@@ -1,13 +1,14 @@
 """Read Parquet files of a catalog.
 
-Only the columns and row groups asked for, page checksums verified, every read counted.
+Only the columns and row groups asked for, page checksums verified, every read counted. Where only a part of a file's
+sky is wanted, its row groups are kept decoded in memory, because the next piece of work will want another part.
 
 Which files a pixel needs is decided by the catalog next door.
 """
 
 from __future__ import annotations
 
-import functools
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import CatalogError
-from lsdb_ts.schema import HEALPIX, plain_nested
+from lsdb_ts.schema import plain_nested
 from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.cost import Cost, bytes_in_memory
+from lsdb_ts.store.footers import Footer, footer
+from lsdb_ts.store.kept import Kept
 
 Bounds = Mapping[str, tuple[Any, Any]]
 """Closed interval a column's values must touch for a row to matter; None is no limit."""
+
+Unit = tuple[str, ...]
+"""Names that are read together: one column, or parts of one nested column."""
+
+DECODED: Kept[tuple[Any, ...], pa.ChunkedArray] = Kept(
+    int(os.environ.get("LSDB_TS_CACHE_MB", "256")) << 20, lambda column: int(column.nbytes)
+)
+"""Decoded columns of row groups, by file, row group and unit; each process keeps up to ``LSDB_TS_CACHE_MB``."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +46,11 @@ class Read:
     columns: tuple[str, ...]
     """Base columns and parts of nested ones (``lc.psfFlux``)."""
     row_groups: tuple[int, ...]
+    """Row groups used, those from memory among them."""
     bytes: int
-    """Compressed bytes of the column chunks read."""
+    """Compressed bytes of the column chunks that were read and decoded; what came from memory counts nothing."""
+    cached: tuple[int, ...] = ()
+    """Row groups of which nothing had to be read."""
 
 
 _RECORDERS: list[list[Read]] = []
@@ -56,20 +71,6 @@ def recording() -> Iterator[list[Read]]:
             _RECORDERS[:] = [r for r in _RECORDERS if r is not reads]
 
 
-@functools.lru_cache(maxsize=512)
-def _footer(path: str, mtime_ns: int, size: int) -> pq.FileMetaData:
-    return pq.read_metadata(path)
-
-
-def footer(path: Path) -> pq.FileMetaData:
-    """Return a file's metadata; kept in memory while the file stays the same."""
-    try:
-        status = path.stat()
-        return _footer(str(path), status.st_mtime_ns, status.st_size)
-    except (OSError, pa.ArrowException) as error:
-        raise CatalogError(f"cannot read {path}: {error}") from error
-
-
 def read_rows(
     path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
 ) -> pa.Table:
@@ -86,60 +87,57 @@ def read_rows(
     bounds : mapping, optional
         Further intervals by column, tested against its statistics.
 
+    Returns
+    -------
+    pyarrow.Table
+        Rows in stored order; in one chunk if the file's whole sky is wanted, else in one for each row group.
+
     Raises
     ------
     CatalogError
         The file is missing, damaged, or lacks a column.
     """
-    metadata = footer(path)
-    groups = _wanted_groups(metadata, within, bounds or {})
-    chunks = _chunks(metadata, columns)
-    with _LOCK:
-        for reads in _RECORDERS:
-            size = sum(metadata.row_group(g).column(c).total_compressed_size for g in groups for c in chunks)
-            reads.append(Read(path, tuple(columns), tuple(groups), size))
+    found = footer(path)
+    units = _units(path, found, columns)
+    groups = found.groups(within, bounds or {})
+    reading = _Reading(path, found, units)
     try:
-        with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
-            table = _read_groups(file, groups, list(columns))
+        if found.lies_inside(within):
+            table = reading.whole(groups)
+        else:
+            table = pa.concat_tables([reading.part(g) for g in groups]) if groups else reading.whole([])
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
-    present = dict.fromkeys(c if c in table.column_names else c.partition(".")[0] for c in columns)
-    missing = [name for name in present if name not in table.column_names]
-    if missing:
-        raise CatalogError(
-            f'{path} has no column "{missing[0]}", which other files of the catalog have: write this file again'
+    reading.record(columns, groups)
+    return table
+
+
+def estimate(path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None) -> Cost:
+    """Return what :func:`read_rows` would read."""
+    found = footer(path)
+    chunks = found.chunks(columns)
+    total = Cost()
+    for g in found.groups(within, bounds or {}):
+        group = found.metadata.row_group(g)
+        read = [group.column(c) for c in chunks]
+        kept = group.num_rows * found.share(g, within)
+        total += Cost(
+            group.num_rows,
+            kept,
+            kept * found.share_within(g, bounds or {}),
+            sum(c.total_compressed_size for c in read),
+            sum(bytes_in_memory(c) for c in read),
         )
-    return table.select(list(present))
+    return total
 
 
-def _read_groups(file: pq.ParquetFile, groups: list[int], columns: list[str]) -> pa.Table:
-    stored = file.schema_arrow
-    if stored.equals(plain_nested(stored)):
-        return file.read_row_groups(groups, columns=columns, use_threads=False)
-    # Arrow cannot join dictionaries inside lists from several row groups: take them one by one, and write the text out.
-    tables = [file.read_row_group(g, columns=columns, use_threads=False) for g in groups]
-    if not tables:
-        tables = [file.read_row_groups([], columns=columns)]
-    return pa.concat_tables([table.cast(plain_nested(table.schema)) for table in tables])
-
-
-def estimate(
-    path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
-) -> tuple[int, int]:
-    """Return (rows, uncompressed bytes) of what :func:`read_rows` would read."""
-    metadata = footer(path)
-    groups = _wanted_groups(metadata, within, bounds or {})
-    chunks = _chunks(metadata, columns)
-    size = sum(metadata.row_group(g).column(c).total_uncompressed_size for g in groups for c in chunks)
-    return sum(metadata.row_group(g).num_rows for g in groups), size
-
-
-def limits(footers: Iterable[pq.FileMetaData], column: str) -> tuple[Any, Any] | None:
+def limits(footers: Iterable[Footer], column: str) -> tuple[Any, Any] | None:
     """Return the smallest and the largest value of a column over some files, or None where a statistic is missing."""
     low: Any = None
     high: Any = None
-    for metadata in footers:
-        (chunk,) = _chunks(metadata, [column]) or (None,)
+    for found in footers:
+        metadata = found.metadata
+        (chunk,) = found.chunks([column]) or (None,)
         for g in range(metadata.num_row_groups if chunk is not None else 0):
             group = metadata.row_group(g)
             statistics = group.column(chunk).statistics
@@ -152,42 +150,69 @@ def limits(footers: Iterable[pq.FileMetaData], column: str) -> tuple[Any, Any] |
     return None if low is None else (low, high)
 
 
-def _chunks(metadata: pq.FileMetaData, columns: Iterable[str]) -> list[int]:
-    """Return the Parquet leaf columns that belong to the named columns."""
-    wanted = set(columns)
-    found = []
-    for i in range(metadata.num_columns):
-        path = metadata.schema.column(i).path
-        parts = path.split(".")
-        if path in wanted or parts[0] in wanted or ".".join(parts[:2]) in wanted:
-            found.append(i)
-    return found
+class _Reading:
+    """The reading of one file: opened when the first row group is not in memory, and counted."""
+
+    def __init__(self, path: Path, found: Footer, units: Mapping[str, Unit]) -> None:
+        self._path = path
+        self._footer = found
+        self._units = units
+        self._read: dict[int, int] = {}
+        """Compressed bytes read, by row group."""
+
+    def whole(self, groups: list[int]) -> pa.Table:
+        """Read row groups of a file that is wanted as a whole: nothing is looked up and nothing is kept."""
+        return self._decoded(groups, list(self._units.values())).select(list(self._units))
+
+    def part(self, group: int) -> pa.Table:
+        """Return a row group of a file of which a part is wanted, from memory where it is there."""
+        keys = [(self._footer.key, group, unit) for unit in self._units.values()]
+
+        def decode(missing: list[tuple[Any, ...]]) -> list[pa.ChunkedArray]:
+            table = self._decoded([group], [unit for _, _, unit in missing]).combine_chunks()
+            names = {unit: name for name, unit in self._units.items()}
+            return [table.column(names[unit]) for _, _, unit in missing]
+
+        columns = DECODED.take(keys, decode)
+        stored = (self._footer.schema.field(name) for name in self._units)
+        return pa.table(columns, pa.schema([f.with_type(c.type) for f, c in zip(stored, columns, strict=True)]))
+
+    def record(self, columns: Sequence[str], groups: list[int]) -> None:
+        """Tell those who listen what was read."""
+        cached = tuple(g for g in groups if g not in self._read)
+        read = Read(self._path, tuple(columns), tuple(groups), sum(self._read.values()), cached)
+        with _LOCK:
+            for reads in _RECORDERS:
+                reads.append(read)
+
+    def _decoded(self, groups: list[int], units: Iterable[Unit]) -> pa.Table:
+        names = [name for unit in units for name in unit]
+        if _RECORDERS:
+            chunks = self._footer.chunks(names)
+            self._read.update((g, self._footer.bytes_on_disk([g], chunks)) for g in groups)
+        # One read per column chunk: what Arrow would read ahead in one piece it would then copy.
+        with pq.ParquetFile(
+            self._path, metadata=self._footer.metadata, page_checksum_verification=True, pre_buffer=False
+        ) as file:
+            if not self._footer.has_nested_dictionaries:
+                return file.read_row_groups(groups, columns=names, use_threads=False)
+            # Arrow cannot join dictionaries inside lists from several row groups: take them one by one, and write the
+            # text out.
+            tables = [file.read_row_group(g, columns=names, use_threads=False) for g in groups]
+            if not tables:
+                tables = [file.read_row_groups([], columns=names)]
+            return pa.concat_tables([table.cast(plain_nested(table.schema)) for table in tables])
 
 
-def _wanted_groups(metadata: pq.FileMetaData, within: Ranges | None, bounds: Bounds) -> list[int]:
-    places = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
-    tested = {places[name]: limits for name, limits in bounds.items() if name in places}
-    healpix = places.get(HEALPIX) if within is not None else None
-    wanted = []
-    for g in range(metadata.num_row_groups):
-        group = metadata.row_group(g)
-        if healpix is not None and within is not None:
-            statistics = group.column(healpix).statistics
-            if statistics is not None and statistics.has_min_max:
-                low, high = [statistics.min], [statistics.max + 1]
-                if not bool(within.overlaps(low, high)[0]):
-                    continue
-        if all(_touches(group.column(c).statistics, *limits) for c, limits in tested.items()):
-            wanted.append(g)
-    return wanted
-
-
-def _touches(statistics: Any, low: Any, high: Any) -> bool:
-    if statistics is None or not statistics.has_min_max:
-        return True
-    try:
-        return not ((low is not None and statistics.max < low) or (high is not None and statistics.min > high))
-    except TypeError:
-        # The literal and the column are of kinds that do not compare; the row filter will say so with the column's
-        # name.
-        return True
+def _units(path: Path, found: Footer, columns: Sequence[str]) -> dict[str, Unit]:
+    """Group names by the column they are of, in the order wanted; raises CatalogError for one that is not there."""
+    stored = set(found.schema.names)
+    units: dict[str, Unit] = {}
+    for name in columns:
+        base = name if name in stored else name.partition(".")[0]
+        if base not in stored:
+            raise CatalogError(
+                f'{path} has no column "{base}", which other files of the catalog have: write this file again'
+            )
+        units[base] = (*units.get(base, ()), name)
+    return units

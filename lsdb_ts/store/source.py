@@ -20,9 +20,11 @@ from lsdb_ts.sky.halo import border
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, spatial_index
 from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.footers import footer
 from lsdb_ts.store.hats import HatsCatalog
-from lsdb_ts.store.partition import Partition, sorted_by_place
-from lsdb_ts.store.read import Bounds, estimate, footer, limits, read_rows
+from lsdb_ts.store.partition import Partition, inside, sorted_by_place
+from lsdb_ts.store.read import Bounds, estimate, limits, read_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +82,37 @@ class Source(Protocol):
     def partition(self, request: Request) -> Partition:
         """Return the rows of any pixel and of its halo."""
 
-    def estimate(self, request: Request) -> tuple[int, int]:
-        """Return (rows, bytes) that :meth:`partition` reads, from metadata only."""
+    def estimate(self, request: Request) -> Cost:
+        """Return what :meth:`partition` reads, from metadata only."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return what makes this input the same input again, as JSON."""
 
 
-def split(table: pa.Table, request: Request) -> Partition:
-    """Drop rows outside the wanted sky, tell core from halo, and hide the place where it was not asked for."""
-    table = sorted_by_place(table)
+def split(tables: Sequence[pa.Table], request: Request) -> Partition:
+    """Join the wanted rows of some files, tell core from halo, and hide the place where it was not asked for.
+
+    Parameters
+    ----------
+    tables : sequence of pyarrow.Table
+        At least one; of one schema, each sorted by ``_healpix_29``.
+    """
+    pieces = list(tables)
+    if len(pieces) > 1:
+        # A margin's rows lie on both sides of the pixel: cut there, and whole pieces can be put in order.
+        pieces = [piece for table in tables for piece in _cut(table, request.pixel) if piece.num_rows]
+        pieces.sort(key=lambda piece: piece.column(HEALPIX)[0].as_py())
+    table = sorted_by_place(pa.concat_tables(pieces).combine_chunks() if pieces else tables[0].slice(0, 0))
     place = table.column(HEALPIX).to_numpy()
-    inside = request.wanted.contains(place)
-    if not inside.all():
-        table, place = table.filter(pa.array(inside)), place[inside]
-    if HEALPIX not in request.columns:
-        table = table.drop_columns([HEALPIX])
-    return Partition(table.combine_chunks(), (place >= request.pixel.start) & (place < request.pixel.stop))
+    core = np.zeros(place.size, dtype=bool)
+    core[slice(*np.searchsorted(place, [request.pixel.start, request.pixel.stop]))] = True
+    return Partition(table if HEALPIX in request.columns else table.drop_columns([HEALPIX]), core)
+
+
+def _cut(table: pa.Table, pixel: Pixel) -> list[pa.Table]:
+    """Cut a sorted table into the rows before, in and behind a pixel."""
+    first, last = np.searchsorted(table.column(HEALPIX).to_numpy(), [pixel.start, pixel.stop]).tolist()
+    return [table.slice(0, first), table.slice(first, last - first), table.slice(last)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +155,7 @@ class HatsSource:
         """Number of rows from the properties, or else from the files' footers."""
         if self.catalog.n_rows is not None:
             return self.catalog.n_rows
-        return sum(footer(path).num_rows for path in self._all_files())
+        return sum(footer(path).metadata.num_rows for path in self._all_files())
 
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and the largest value of a column from the files' footers."""
@@ -150,13 +166,12 @@ class HatsSource:
         tables = [self._read(path, request) for path in self._files(request)]
         if not tables:
             return Partition.all_core(self._schema_of(request.columns).empty_table())
-        return split(pa.concat_tables(tables), request)
+        return split([inside(table, request.wanted) for table in tables], request)
 
-    def estimate(self, request: Request) -> tuple[int, int]:
-        """Return (rows, bytes) that :meth:`partition` reads, from the footers."""
+    def estimate(self, request: Request) -> Cost:
+        """Return what :meth:`partition` reads, from the footers."""
         columns = self._columns_read(request.columns)
-        found = [estimate(p, columns, request.wanted, request.rows) for p in self._files(request)]
-        return sum(rows for rows, _ in found), sum(size for _, size in found)
+        return sum((estimate(p, columns, request.wanted, request.rows) for p in self._files(request)), Cost())
 
     def identity(self) -> Mapping[str, Any]:
         """Return path, properties, and the size and time of the file that changes whenever the catalog is rewritten."""

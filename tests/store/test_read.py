@@ -8,7 +8,8 @@ from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import Pixel, Ranges
 from lsdb_ts.store import write
-from lsdb_ts.store.read import estimate, footer, read_rows, recording
+from lsdb_ts.store.footers import footer
+from lsdb_ts.store.read import estimate, read_rows, recording
 from lsdb_ts.store.write import leaf_path, write_leaf
 from tests.store.catalogs import places, rows_of_pixel, stars
 
@@ -39,7 +40,7 @@ def test_row_groups_outside_the_wanted_sky_are_not_read(table, path):
     assert found.num_rows < table.num_rows / 2
     assert found.column_names == ["id", HEALPIX]
     (read,) = reads
-    metadata = footer(path)
+    metadata = footer(path).metadata
     assert read.columns == ("id", HEALPIX)
     assert sum(metadata.row_group(g).num_rows for g in read.row_groups) == found.num_rows
     chunks = [
@@ -49,10 +50,9 @@ def test_row_groups_outside_the_wanted_sky_are_not_read(table, path):
         if metadata.row_group(g).column(c).path_in_schema in {"id", HEALPIX}
     ]
     assert read.bytes == sum(c.total_compressed_size for c in chunks)
-    assert estimate(path, ["id", HEALPIX], wanted) == (
-        found.num_rows,
-        sum(c.total_uncompressed_size for c in chunks),
-    )
+    cost = estimate(path, ["id", HEALPIX], wanted)
+    assert (cost.rows, cost.disk) == (found.num_rows, read.bytes)
+    assert cost.memory == 2 * 8 * found.num_rows
 
 
 def test_row_groups_a_bound_excludes_are_not_read(table, path):
@@ -60,7 +60,7 @@ def test_row_groups_a_bound_excludes_are_not_read(table, path):
         found = read_rows(path, ["id"], bounds={"id": (100, 150)})
     assert set(range(100, 151)) <= set(found.column("id").to_pylist())
     assert found.num_rows <= 51 + 2 * 50
-    assert len(reads[0].row_groups) < footer(path).num_row_groups
+    assert len(reads[0].row_groups) < footer(path).metadata.num_row_groups
     assert read_rows(path, ["id"], bounds={"id": (None, -1)}).num_rows == 0
     assert read_rows(path, ["id"], bounds={"id": (10**9, None)}).num_rows == 0
 
@@ -119,7 +119,7 @@ def test_bands_inside_light_curves_are_read_across_row_groups(tmp_path, monkeypa
     place = np.array([c.start for c in HOME.children(2)][:5])
     write_leaf(pa.table({HEALPIX: place, "lc": curves}), tmp_path, HOME)
     path = leaf_path(tmp_path, HOME)
-    assert footer(path).num_row_groups > 1
+    assert footer(path).metadata.num_row_groups > 1
     for columns in (["lc"], ["lc.band"], [HEALPIX, "lc.band"]):
         found = read_rows(path, columns).column("lc").to_pylist()
         assert [row["band"] for row in found] == [["g", "r"], [], ["i"], ["r", "g"], ["i", "i"]]

@@ -143,12 +143,14 @@ def test_only_the_row_groups_of_the_pixel_and_its_halo_are_read(sources, layout)
     small = next(iter(leaf.children(leaf.order + 2)))
     with recording() as reads:
         source.partition(Request(small, ("id",), {}, 0.0))
-        rows, size = source.estimate(Request(small, ("id",)))
+        cost = source.estimate(Request(small, ("id",)))
     assert {r.columns for r in reads} == {(HEALPIX, "id")}
     n_groups = sum(len(r.row_groups) for r in reads)
     assert n_groups <= 4
-    assert rows <= 50 * n_groups
-    assert size > 0
+    assert cost.rows <= 50 * n_groups
+    assert cost.kept <= cost.rows
+    assert cost.disk == sum(r.bytes for r in reads)
+    assert cost.memory == 16 * cost.rows
 
 
 def test_the_place_is_left_out_unless_it_is_wanted(sources, layout):
