@@ -228,11 +228,10 @@ class HatsSource:
         else:
             ra, dec = (table.column(c).to_numpy() for c in self.positions)
             place = pa.array(spatial_index(ra, dec))
-        schema = self._schema_of([c for c in request.columns if c != HEALPIX])
-        table = table.select(schema.names)
-        if not table.schema.equals(schema):
-            table = table.cast(schema)
-        return table.replace_schema_metadata(None).add_column(0, pa.field(HEALPIX, pa.int64()), place)
+        schema = self._schema_of([HEALPIX, *request.columns])
+        columns = [c if c.type == f.type else c.cast(f.type) for f in list(schema)[1:] for c in [table.column(f.name)]]
+        # Built in one go: a table of no columns, were the place to be added to it, would have no rows.
+        return pa.table([place, *columns], schema=schema.remove_metadata())
 
 
 def _place_of(layout: Layout, pixel: Pixel) -> tuple[int, int]:

@@ -227,3 +227,10 @@ def test_a_table_without_rows_is_a_source_without_pixels():
     source = MemorySource.of_table(stars(0, seed=1), "ra", "dec", "none")
     assert len(source.layout) == 0
     assert len(source.partition(Request(Pixel(0, 3), ("id",), {}, 10.0))) == 0
+
+
+def test_the_place_alone_can_be_read(tmp_path):
+    from tests.skycases import objects_table, on_disk
+
+    catalog = on_disk(tmp_path, objects_table(500), "objects", 100)
+    assert len(catalog.partitions[:2]) == sum(len(catalog.partitions[i].compute()) for i in range(2))
