@@ -208,7 +208,7 @@ class HatsSource:
             assert margin is not None
             stored = leaf in set(margin.layout.take(slice(*_place_of(margin.layout, leaf))))
             return files + (margin.leaf_files(leaf) if stored else [])
-        near = np.flatnonzero(border(pixel, halo_arcsec).overlaps(layout.starts, layout.stops))
+        near = np.flatnonzero(request.wanted.overlaps(layout.starts, layout.stops))
         return files + [path for i in near if i not in home for path in self.catalog.leaf_files(layout[int(i)])]
 
     def _columns_read(self, columns: Sequence[str]) -> list[str]:
