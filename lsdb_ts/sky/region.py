@@ -1,31 +1,37 @@
-"""Parts of the sky a query asks for. A region can test positions exactly and name the pixels that may hold them."""
+"""Parts of the sky a query asks for: what a region is, and the simplest one. Other shapes live in the next modules."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-import healpix_geo.nested as healpix
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.sky.pixel import MAX_ORDER, SKY_STOP, finest_order_reaching
+from lsdb_ts.sky.coverage import covering
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN, separation_arcsec
-
-_WIDEST_COVERED_ARCSEC = 90 * 3600.0
-"""healpix-geo leaves out cells of cones wider than some 130 degrees: beyond a hemisphere, all sky is looked at."""
+from lsdb_ts.sky.sphere import separation_arcsec
 
 
 class Region(Protocol):
-    """What a query needs of a region."""
+    """What a query needs of a region; its ``repr`` is its identity, the same in every process."""
 
     def contains(self, ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.bool_]:
         """Tell which positions (degrees) lie inside, exactly; the edge counts as inside."""
 
     def ranges(self) -> Ranges:
         """Return sky that holds the region and somewhat more."""
+
+
+def fingerprint(*arrays: NDArray[np.generic]) -> str:
+    """Return what tells the content of arrays from any other, for the ``repr`` of regions too long to print."""
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())
+    return content.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ class Cone:
 
     def ranges(self) -> Ranges:
         """Return sky that holds the cone and somewhat more."""
-        if self.radius_arcsec > _WIDEST_COVERED_ARCSEC:
-            return Ranges.of([0], [SKY_STOP])
-        depth = finest_order_reaching(self.radius_arcsec / 4)
-        radius_deg = np.degrees(self.radius_arcsec / ARCSEC_PER_RADIAN) * (1 + 1e-9) + 1e-9
-        cells, depths, _ = healpix.cone_coverage((self.ra_deg % 360.0, self.dec_deg), radius_deg, depth, flat=False)
-        shift = (2 * (MAX_ORDER - np.asarray(depths))).astype(np.int64)
-        numbers = np.asarray(cells).astype(np.int64)
-        return Ranges.of(numbers << shift, (numbers + 1) << shift)
+        return self._sky
+
+    @functools.cached_property
+    def _sky(self) -> Ranges:
+        def distance(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
+            return separation_arcsec(self.ra_deg, self.dec_deg, ra_deg, dec_deg) - self.radius_arcsec
+
+        return covering(distance, around=(self.ra_deg, self.dec_deg, self.radius_arcsec))
