@@ -84,10 +84,10 @@ def match(
         A radius out of range, fewer than one neighbour, or 2^32 right rows.
 
     >>> from lsdb_ts.sky import spatial_index
-    >>> ra, dec = np.array([10.0, 10.001]), np.array([20.0, 20.0])
-    >>> sky = Positions.of(spatial_index(ra, dec), ra, dec)
+    >>> one, two = np.array([10.0]), np.array([20.0])
+    >>> sky = Positions.of(spatial_index(one, two), one, two)
     >>> [found.tolist() for found in match(sky, sky, 1.0)]
-    [[0, 1], [0, 1], [0.0, 0.0]]
+    [[0], [0], [0.0]]
     """
     if not 0.0 < radius_arcsec <= MAX_RADIUS_ARCSEC or not 0.0 <= min_radius_arcsec < math.inf:
         raise InputError(

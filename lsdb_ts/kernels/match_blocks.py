@@ -19,7 +19,7 @@ from lsdb_ts.kernels.match_search import (
     angle_of,
     first_from,
     haversine,
-    longer,
+    new_room,
     search,
     sort_near,
 )
@@ -33,7 +33,6 @@ _SAMPLES = 65
 _COARSEST = 25
 _STEP = 4
 """So many candidates of a cell are written at once, whether they are there or not."""
-_PADDING = 64
 
 
 class Block(NamedTuple):
@@ -61,21 +60,29 @@ class Block(NamedTuple):
 
 @numba.njit(cache=True, nogil=True)
 def _new_block():  # type: ignore[no-untyped-def]
-    room = BLOCK * _CROWD + _PADDING + 4 * _STEP
+    places = BLOCK * _CROWD + 4 * _STEP
     return Block(
         np.empty((4, BLOCK), np.int64),
         np.empty((4, BLOCK), np.uint32),
         np.empty((4, BLOCK), np.uint32),
         np.empty(BLOCK, np.bool_),
-        np.empty(room, np.uint32),
-        np.empty(room, np.uint32),
-        np.zeros(room, np.float64),
-        np.zeros(room, np.float64),
-        np.zeros(room, np.float64),
-        np.empty(room, np.float64),
+        np.empty(places, np.uint32),
+        np.empty(places, np.uint32),
+        np.empty(places, np.float64),
+        np.empty(places, np.float64),
+        np.empty(places, np.float64),
+        np.empty(places, np.float64),
         np.empty(BLOCK, np.float64),
         np.empty(BLOCK, np.uint32),
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def _longer(array, used, size):  # type: ignore[no-untyped-def]
+    """Return a copy with more places, the first ones filled."""
+    more = np.empty(size, array.dtype)
+    more[:used] = array[:used]
+    return more
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -125,7 +132,7 @@ def _find_rows(place, level, cells, count, block):  # type: ignore[no-untyped-de
                 base = table_of(cells, coarse, place, shift)
                 last_coarse = coarse
                 if base < 0:
-                    alone[i], base, last_coarse = True, 0, -1
+                    alone[i], base, last_coarse = True, np.int64(0), np.int64(-1)
             at = np.uint64(base + ((cell >> 1) & (TABLE_CELLS - 1)))
             start = np.uint32(first[at])
             starts[i] = start
@@ -182,9 +189,7 @@ def _measure(left, start, count, right, total, block):  # type: ignore[no-untype
         i, j = row[u], candidate[u]
         easts[u] = ra[i] - right_ra[j]
         decs[u] = dec[i]
-    # Whole vectors only: what is left over at the end of a loop may be computed in another order, and round otherwise.
-    padded = (total + _PADDING - 1) // _PADDING * _PADDING
-    for u in range(padded):
+    for u in range(total):
         near[u] = haversine(easts[u], decs[u], norths[u])
 
 
@@ -203,14 +208,11 @@ def _choose(total, count, wanted, block):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search_alone(left, start, count, right, wanted, stretched, block, near, near_rows):  # type: ignore[no-untyped-def]
+def _search_alone(left, start, count, right, wanted, stretched, block, room):  # type: ignore[no-untyped-def]
     """Fill the nearest right row of the rows that are searched by themselves."""
-    for i in np.flatnonzero(block.alone[:count]):
-        near, near_rows, found = search(left, start + i, right, wanted, stretched, near, near_rows)
-        if found > 0:
-            block.best[i] = near[0]
-            block.best_row[i] = near_rows[0]
-    return near, near_rows
+    for i in range(count):
+        if block.alone[i] and search(left, start + i, right, wanted, stretched, room) > 0:
+            block.best[i], block.best_row[i] = room.near[0], room.near_rows[0]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -231,15 +233,19 @@ def _emit(start, count, wanted, block, found, m):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, near, near_rows):  # type: ignore[no-untyped-def]
+def _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, room):  # type: ignore[no-untyped-def]
     """Write the pairs of the block, several to a row, into ``found`` or larger copies of it."""
     left_rows, right_rows, separation = found
     u = 0
     for i in range(count):
         pairs = 0
         if block.alone[i]:
-            near, near_rows, pairs = search(left, start + i, right, wanted, stretched, near, near_rows)
+            pairs = search(left, start + i, right, wanted, stretched, room)
+            while pairs < 0:
+                room = new_room(2 * room.near.size)
+                pairs = search(left, start + i, right, wanted, stretched, room)
         else:
+            near, near_rows = room.near, room.near_rows
             while u < total and block.row[u] == i:
                 h = block.haversine[u]
                 if wanted.nearest <= h <= wanted.farthest:
@@ -247,16 +253,16 @@ def _emit_several(left, start, count, right, wanted, stretched, total, block, fo
                     pairs += 1
                 u += 1
             sort_near(near, near_rows, pairs)
-            if wanted.count > 0:
-                pairs = min(pairs, wanted.count)
+            if wanted.most > 0:
+                pairs = min(pairs, wanted.most)
         if m + pairs > left_rows.size:
             capacity = 2 * (m + pairs)
-            left_rows, right_rows = longer(left_rows, m, capacity), longer(right_rows, m, capacity)
-            separation = longer(separation, m, capacity)
+            left_rows, right_rows = _longer(left_rows, m, capacity), _longer(right_rows, m, capacity)
+            separation = _longer(separation, m, capacity)
         for k in range(pairs):
-            left_rows[m], right_rows[m], separation[m] = start + i, near_rows[k], angle_of(near[k])
+            left_rows[m], right_rows[m], separation[m] = start + i, room.near_rows[k], angle_of(room.near[k])
             m += 1
-    return (left_rows, right_rows, separation), m, near, near_rows
+    return (left_rows, right_rows, separation), m, room
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -312,7 +318,7 @@ def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
     level = _fine_level(left.place, right.place, wanted.radius)
     block = _new_block()
     cells = empty_cells(1 if level < 0 else 64 + (left.place.size + right.place.size) // (TABLE_CELLS // 4))
-    near, near_rows = np.empty(_CROWD, np.float64), np.empty(_CROWD, np.int64)
+    room = new_room(max(_CROWD, wanted.most))
     height = math.degrees(wanted.radius) + 1e-12
     n, m = left.place.size, 0
     for start in range(0, n, BLOCK):
@@ -328,13 +334,11 @@ def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
             total = _list_candidates(count, block)
             total = _sieve(left.dec_deg[start : start + count], right.dec_deg, total, height, block)
             _measure(left, start, count, right, total, block)
-        if wanted.count != 1:
-            found, m, near, near_rows = _emit_several(
-                left, start, count, right, wanted, stretched, total, block, found, m, near, near_rows
-            )
+        if wanted.most != 1:
+            found, m, room = _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, room)
             continue
         _choose(total, count, wanted, block)
         if block.alone[:count].any():
-            near, near_rows = _search_alone(left, start, count, right, wanted, stretched, block, near, near_rows)
+            _search_alone(left, start, count, right, wanted, stretched, block, room)
         m = _emit(start, count, wanted, block, found, m)
     return found, m

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdb_ts.kernels.match_faces import (
-    SIDE,
+    MAX_ORDER,
     compact,
     face_beyond,
     seen_from_beyond,
@@ -24,8 +24,10 @@ from lsdb_ts.kernels.match_faces import (
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-_LEAF_ROWS = 24
+_LEAF_ROWS = 32
 """So few rows are measured rather than divided further."""
+_CHUNK = 256
+"""So many rows are measured in one loop."""
 _STACK = 128
 """More than the three cells that wait at every one of 29 levels."""
 
@@ -47,8 +49,21 @@ class Wanted(NamedTuple):
     """Least haversine."""
     farthest: float
     """Largest haversine."""
-    count: int
+    most: int
     """At most so many for each left row; no matter how many are -1."""
+
+
+class Room(NamedTuple):
+    """What a search of one left row writes to."""
+
+    near: Floats
+    near_rows: Indices
+    """Haversines and right rows of what was found, in order."""
+    measured: Floats
+    stack: Indices
+    """Shape (4, _STACK): first row, end, first place and level of the cells yet to be looked into."""
+    same: Indices
+    """A run of rows, and whether they all have one position."""
 
 
 @numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
@@ -106,14 +121,6 @@ def first_from(place, low, high, value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def longer(array, used, size):  # type: ignore[no-untyped-def]
-    """Return a copy with more places, the first ones filled."""
-    more = np.empty(size, array.dtype)
-    more[:used] = array[:used]
-    return more
-
-
-@numba.njit(cache=True, nogil=True)
 def sort_near(near, near_rows, count):  # type: ignore[no-untyped-def]
     """Sort the first ``count`` by nearness, then row: Shell's sort with the gaps of Ciura 2001 and on by 2.25."""
     gap = 1
@@ -130,8 +137,20 @@ def sort_near(near, near_rows, count):  # type: ignore[no-untyped-def]
             near[k], near_rows[k] = h, row
 
 
+@numba.njit(cache=True, nogil=True)
+def new_room(size):  # type: ignore[no-untyped-def]
+    """Return a :class:`Room` for so many right rows near one left row."""
+    return Room(
+        np.empty(size, np.float64),
+        np.empty(size, np.int64),
+        np.empty(_CHUNK, np.float64),
+        np.empty((4, _STACK), np.int64),
+        np.full(3, np.int64(-1)),
+    )
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def search(left, i, right, wanted, stretched, near, near_rows):  # type: ignore[no-untyped-def]
+def search(left, i, right, wanted, stretched, room):  # type: ignore[no-untyped-def]
     """Collect the right rows that count for one left row, the nearest first.
 
     Parameters
@@ -142,55 +161,119 @@ def search(left, i, right, wanted, stretched, near, near_rows):  # type: ignore[
     wanted : Wanted
     stretched : float
         What :func:`lsdb_ts.kernels.match_faces.stretch` says of the left row.
-    near, near_rows : numpy.ndarray
-        Filled with haversines and right rows; longer ones are made where they do not suffice.
+    room : Room
+        Its ``near`` and ``near_rows`` are filled.
 
     Returns
     -------
-    near, near_rows : numpy.ndarray
-    count : int
-        How many of them are filled.
+    int
+        How many there are; -1 if there is not room for all, which cannot be if it has ``wanted.most`` places.
     """
-    ra, dec, place = left.ra_deg[i], left.dec_deg[i], left.place[i]
-    at = first_from(right.place, 0, right.place.size, place)
-    here = (ra, dec)
-    bound, angle = wanted.farthest, wanted.radius
-    if wanted.count > 0:
-        if near.size < wanted.count:
-            near, near_rows = np.empty(wanted.count, np.float64), np.empty(wanted.count, np.int64)
-        count = 0
-        for j in range(max(at - wanted.count - 2, 0), min(at + wanted.count + 2, right.place.size)):
-            h = haversine(ra - right.ra_deg[j], dec, dec - right.dec_deg[j])
-            if wanted.nearest <= h <= wanted.farthest:
-                count = _insert(near, near_rows, count, wanted.count, h, j)
-        if count == wanted.count:
-            bound = near[count - 1]
-            angle = angle_of(bound)
-    face, inside = place >> 58, place & ((1 << 58) - 1)
+    here, place, n = (left.ra_deg[i], left.dec_deg[i]), left.place[i], right.place.size
+    bound, most = wanted.farthest, wanted.most
+    if most > 0:
+        # The rows next to it in the order of the quadtree are near, though not surely the nearest: a first bound.
+        at = first_from(right.place, 0, n, place)
+        bound, _ = _collect(right, max(at - most - 2, 0), min(at + most + 2, n), here, wanted, bound, 0, room)
+    inside = place & ((1 << 58) - 1)
     x, y = compact(inside), compact(inside >> 1)
-    reach = steps_within(angle, stretched)
+    reach = steps_within(angle_of(bound), stretched)
     level = 0
     while (1 << level) <= 2 * reach:
         level += 1
-    low_x, high_x = (x - reach) >> level, (x + reach) >> level
-    low_y, high_y = (y - reach) >> level, (y + reach) >> level
     count = 0
-    for cell_y in range(low_y, high_y + 1):
-        for cell_x in range(low_x, high_x + 1):
-            across_x = (cell_x << level) // SIDE
-            across_y = (cell_y << level) // SIDE
-            beyond = face_beyond(face, across_x, across_y)
-            if beyond >= 0:
-                own_x, own_y = seen_from_beyond(face, across_x, across_y, x, y)
-                size = (1 << level) - 1
-                corner_x, corner_y = seen_from_beyond(face, across_x, across_y, cell_x << level, cell_y << level)
-                corner = (beyond << 58) | spread(corner_x & ~size) | (spread(corner_y & ~size) << 1)
-                bound, near, near_rows, count = _descend(
-                    right, corner, level, (own_x, own_y), here, wanted, stretched, bound, near, near_rows, count
-                )
-    if wanted.count <= 0:
-        sort_near(near, near_rows, count)
-    return near, near_rows, count
+    for cell_y in range((y - reach) >> level, ((y + reach) >> level) + 1):
+        for cell_x in range((x - reach) >> level, ((x + reach) >> level) + 1):
+            across_x, across_y = (cell_x << level) >> MAX_ORDER, (cell_y << level) >> MAX_ORDER
+            beyond = face_beyond(place >> 58, across_x, across_y)
+            if beyond >= 0 and count >= 0:
+                own = seen_from_beyond(place >> 58, across_x, across_y, x, y)
+                corner_x, corner_y = seen_from_beyond(place >> 58, across_x, across_y, cell_x << level, cell_y << level)
+                corner = (beyond << 58) | spread(corner_x >> level << level) | (spread(corner_y >> level << level) << 1)
+                bound, count = _descend(right, corner, level, own, here, wanted, stretched, bound, count, room)
+    if most <= 0 and count > 0:
+        sort_near(room.near, room.near_rows, count)
+    return count
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _descend(right, corner, level, own, here, wanted, stretched, bound, count, room):  # type: ignore[no-untyped-def]
+    """Collect from one cell: divide it while it is crowded, leave out what the shrinking bound cannot reach."""
+    place, n = right.place, right.place.size
+    starts, stops, corners, levels = room.stack[0], room.stack[1], room.stack[2], room.stack[3]
+    start = first_from(place, 0, n, corner)
+    end = corner + (1 << (2 * level))
+    stop = first_from(place, start, min(start + _LEAF_ROWS, n), end)
+    if stop == start + _LEAF_ROWS:
+        stop = first_from(place, stop, n, end)
+    starts[0], stops[0], corners[0], levels[0] = start, stop, corner, level
+    reach = steps_within(angle_of(bound), stretched)
+    depth = 1
+    while depth > 0 and count >= 0:
+        depth -= 1
+        start, stop, corner, level = starts[depth], stops[depth], corners[depth], levels[depth]
+        if start == stop:
+            continue
+        if stop - start > _LEAF_ROWS:
+            # Straight down to where the rows part.
+            differing = place[start] ^ place[stop - 1]
+            while level > 0 and differing >> (2 * (level - 1)) == 0:
+                level -= 1
+            corner = place[start] >> (2 * level) << (2 * level)
+        inside = corner & ((1 << 58) - 1)
+        x, y = compact(inside), compact(inside >> 1)
+        if x > own[0] + reach or x + (1 << level) <= own[0] - reach:
+            continue
+        if y > own[1] + reach or y + (1 << level) <= own[1] - reach:
+            continue
+        if stop - start > _LEAF_ROWS and level > 0:
+            level -= 1
+            quarter = 1 << (2 * level)
+            # The quarter nearest to the position goes on the stack last.
+            nearest = int(own[0] >= x + (1 << level)) + 2 * int(own[1] >= y + (1 << level))
+            cut2 = first_from(place, start, stop, corner + 2 * quarter)
+            cut1 = first_from(place, start, cut2, corner + quarter)
+            cut3 = first_from(place, cut2, stop, corner + 3 * quarter)
+            for k in (3, 2, 1, 0):
+                q = nearest ^ k
+                starts[depth] = start if q == 0 else (cut1 if q == 1 else (cut2 if q == 2 else cut3))
+                stops[depth] = cut1 if q == 0 else (cut2 if q == 1 else (cut3 if q == 2 else stop))
+                corners[depth], levels[depth] = corner + q * quarter, level
+                depth += 1
+            continue
+        if level == 0 and stop - start > _CHUNK and wanted.most > 0 and _one_position(right, start, stop, room.same):
+            stop = min(stop, start + wanted.most)
+        nearer, count = _collect(right, start, stop, here, wanted, bound, count, room)
+        if nearer < bound:
+            bound = nearer
+            reach = steps_within(angle_of(bound), stretched)
+    return bound, count
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _collect(right, start, stop, here, wanted, bound, count, room):  # type: ignore[no-untyped-def]
+    """Measure a run of rows and keep those that count; return the new bound and how many there are now."""
+    right_ra, right_dec, measured = right.ra_deg, right.dec_deg, room.measured
+    near, near_rows = room.near, room.near_rows
+    nearest, most = wanted.nearest, wanted.most
+    for first in range(start, stop, _CHUNK):
+        size = min(_CHUNK, stop - first)
+        ras, decs = right_ra[first : first + size], right_dec[first : first + size]
+        for k in range(size):
+            measured[k] = haversine(here[0] - ras[k], here[1], here[1] - decs[k])
+        for k in range(size):
+            h = measured[k]
+            if h > bound or h < nearest:
+                continue
+            if most > 0:
+                count = _insert(near, near_rows, count, most, h, first + k)
+                bound = near[count - 1] if count == most else bound
+            elif count == near.size:
+                return bound, -1
+            else:
+                near[count], near_rows[count] = h, first + k
+                count += 1
+    return bound, count
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -208,54 +291,13 @@ def _insert(near, near_rows, count, most, h, row):  # type: ignore[no-untyped-de
     return count + 1
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _descend(right, corner, level, own, here, wanted, stretched, bound, near, near_rows, count):  # type: ignore[no-untyped-def]
-    """Collect from one cell: divide it while it is crowded, leave out what the shrinking bound cannot reach."""
-    starts, stops = np.empty(_STACK, np.int64), np.empty(_STACK, np.int64)
-    corners, levels = np.empty(_STACK, np.int64), np.empty(_STACK, np.int64)
-    place, n = right.place, right.place.size
-    starts[0] = first_from(place, 0, n, corner)
-    stops[0] = first_from(place, starts[0], n, corner + (1 << (2 * level)))
-    corners[0], levels[0] = corner, level
-    reach = steps_within(angle_of(bound), stretched)
-    depth = 1
-    while depth > 0:
-        depth -= 1
-        start, stop, corner, level = starts[depth], stops[depth], corners[depth], levels[depth]
-        if start == stop:
-            continue
-        inside = corner & ((1 << 58) - 1)
-        x, y = compact(inside), compact(inside >> 1)
-        if x > own[0] + reach or x + (1 << level) <= own[0] - reach:
-            continue
-        if y > own[1] + reach or y + (1 << level) <= own[1] - reach:
-            continue
-        if stop - start > _LEAF_ROWS and level > 0:
-            level -= 1
-            quarter = 1 << (2 * level)
-            # The quarter nearest to the position goes on the stack last.
-            nearest = int(own[0] >= x + (1 << level)) + 2 * int(own[1] >= y + (1 << level))
-            cut1 = first_from(place, start, stop, corner + quarter)
-            cut2 = first_from(place, cut1, stop, corner + 2 * quarter)
-            cut3 = first_from(place, cut2, stop, corner + 3 * quarter)
-            for k in (3, 2, 1, 0):
-                q = nearest ^ k
-                starts[depth] = start if q == 0 else (cut1 if q == 1 else (cut2 if q == 2 else cut3))
-                stops[depth] = cut1 if q == 0 else (cut2 if q == 1 else (cut3 if q == 2 else stop))
-                corners[depth], levels[depth] = corner + q * quarter, level
-                depth += 1
-            continue
+@numba.njit(cache=True, nogil=True)
+def _one_position(right, start, stop, same):  # type: ignore[no-untyped-def]
+    """Tell whether all rows of a run have one position; the last answer is kept, as the next row asks the same."""
+    if same[0] != start or same[1] != stop:
+        ra, dec = right.ra_deg[start], right.dec_deg[start]
+        equal = True
         for j in range(start, stop):
-            h = haversine(here[0] - right.ra_deg[j], here[1], here[1] - right.dec_deg[j])
-            if wanted.nearest <= h <= bound:
-                if wanted.count > 0:
-                    count = _insert(near, near_rows, count, wanted.count, h, j)
-                    if count == wanted.count and near[count - 1] < bound:
-                        bound = near[count - 1]
-                        reach = steps_within(angle_of(bound), stretched)
-                else:
-                    if count == near.size:
-                        near, near_rows = longer(near, count, 2 * count), longer(near_rows, count, 2 * count)
-                    near[count], near_rows[count] = h, j
-                    count += 1
-    return bound, near, near_rows, count
+            equal &= (right.ra_deg[j] == ra) & (right.dec_deg[j] == dec)
+        same[0], same[1], same[2] = start, stop, equal
+    return same[2] == 1
