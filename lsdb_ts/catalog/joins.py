@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.plan.nest import Nest
@@ -11,12 +11,20 @@ from lsdb_ts.plan.nest import Nest
 class JoinVerbs(CatalogBase):
     """Joins and nestings."""
 
-    def nest(self, sources: CatalogBase, on: str, name: str = "lc", max_separation_arcsec: float = 5.0) -> Self:
+    def nest(
+        self,
+        sources: CatalogBase,
+        on: str,
+        name: str = "lc",
+        max_separation_arcsec: float = 5.0,
+        how: Literal["left", "inner"] = "left",
+    ) -> Self:
         """Give each row its sources as a nested column: a light curve, sorted by time.
 
-        Joined by id, not by position; rows without sources keep an empty curve. Sources that name an unknown id, or lie
-        farther from their object than ``max_separation_arcsec``, are counted as orphans (see :meth:`account`), so that
-        nested + orphans = sources.
+        Joined by id, not by position. Sources that name an unknown id, or lie farther from their object than
+        ``max_separation_arcsec``, are counted as orphans (see :meth:`account`), so that nested + orphans = sources.
+        Where this catalog was cut to a part of the sky (a cone, some partitions, some ids), sources are read there
+        only, and orphans counted there: also those whose object was cut away.
 
         Parameters
         ----------
@@ -28,5 +36,7 @@ class JoinVerbs(CatalogBase):
             Name of the nested column.
         max_separation_arcsec : float
             How far from its object a source may lie.
+        how : {"left", "inner"}
+            Whether rows without sources keep an empty curve, or are dropped.
         """
-        return self.with_plan(Nest(self.plan, plan_of(sources, "nest"), on, name, float(max_separation_arcsec)))
+        return self.with_plan(Nest(self.plan, plan_of(sources, "nest"), on, name, float(max_separation_arcsec), how))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError, PlanError
 from lsdb_ts.kernels.nest import find_parents, group_owned
-from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.plan.keys import Keys, grown, ids_of, in_reach, separations
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.schema import HEALPIX, Roles, is_nested, require
+from lsdb_ts.schema import HEALPIX, Roles, is_nested
 from lsdb_ts.sky.align import align_outer
-from lsdb_ts.sky.halo import border
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.sphere import separation_arcsec
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 
 
@@ -30,7 +29,21 @@ class Nest(Node):
 
     A child belongs to a parent if it names its id *and* lies within ``max_separation_arcsec`` of it; so both sides are
     asked for that much halo, the result does not depend on the layouts, and every child row is either nested or counted
-    as an orphan.
+    as an orphan. Where the left side was cut to a part of the sky, only that part is asked of the right side, and only
+    orphans there are counted.
+
+    Attributes
+    ----------
+    left, right : Node
+        Parents and children.
+    on : str
+        The parents' id on both sides.
+    nested : str
+        Name of the new column.
+    max_separation_arcsec : float
+        How far from its parent a child may lie.
+    how : str
+        ``left`` keeps parents without children, with an empty curve; ``inner`` drops them.
     """
 
     left: Node
@@ -38,24 +51,16 @@ class Nest(Node):
     on: str
     nested: str
     max_separation_arcsec: float
+    how: str = "left"
 
     def __post_init__(self) -> None:
-        require(self.left.schema, [self.on], self.left.name)
-        require(self.right.schema, [self.on], self.right.name)
-        mine, theirs = (node.schema.field(self.on).type for node in (self.left, self.right))
-        if mine != theirs and not (_is_text(mine) and _is_text(theirs)):
-            raise PlanError(
-                f'"{self.on}" is {mine} in {self.left.name} and {theirs} in {self.right.name}: ids must be of one '
-                f"type, or large ones are mixed up; cast one side"
-            )
-        needs_positions(self.left, "nest")
-        needs_positions(self.right, "nest")
+        if self.how not in ("left", "inner"):
+            raise PlanError(f'how="{self.how}": a nesting is "left" (all left rows) or "inner" (those with children)')
+        self._keys.check(self.left, self.right, "nest")
         if self.nested in self.left.schema.names:
             raise PlanError(
                 f'{self.left.name} already has a column "{self.nested}": give the light curves another name='
             )
-        if not (math.isfinite(self.max_separation_arcsec) and 0 < self.max_separation_arcsec <= 3600):
-            raise PlanError(f"max_separation_arcsec={self.max_separation_arcsec}: need more than 0 and at most 3600")
         deeper = [f.name for f in self.right.schema if is_nested(f)]
         if deeper:
             raise PlanError(f'{self.right.name} has the nested column "{deeper[0]}": drop it before nesting')
@@ -72,8 +77,28 @@ class Nest(Node):
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """All sky of both sides: where only the right has rows they are counted as orphans."""
-        return align_outer(self.left.layout, self.right.layout)
+        """All sky of both sides, where only the right has rows they are counted as orphans; of a cut, that sky."""
+        pixels = align_outer(self.left.layout, self.right.layout)
+        return pixels if self.footprint is None else pixels.take(self.footprint.overlaps(pixels.starts, pixels.stops))
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The sky of the parents."""
+        return self.left.sky
+
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The sky the parents were cut to."""
+        return self.left.footprint
+
+    @property
+    def count(self) -> int | None:
+        """The parents, where all are kept."""
+        return self.left.count if self.how == "left" else None
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the parents'."""
+        return self.left.limits(column) if column.partition(".")[0] != self.nested else None
 
     @property
     def name(self) -> str:
@@ -89,54 +114,44 @@ class Nest(Node):
         """Ask both sides for ids and positions, and for a halo in which the other half of any pair may lie."""
         mine = [c for c in demand.columns if c.partition(".")[0] != self.nested]
         parts = [c.partition(".")[2] for c in demand.columns if c.partition(".")[0] == self.nested]
-        keys = (HEALPIX, self.on)
         wide = self.max_separation_arcsec
-        # No row is skipped: children of a parent that was left out would count as orphans.
-        left = replace(demand, columns=keys, rows={}, sky=None).plus([*self.positions, *mine], halo_arcsec=wide)
-        right = replace(demand, columns=keys, rows={}, sky=None).plus(
-            [*needs_positions(self.right, "nest"), *self._sorting, *parts], halo_arcsec=wide
+        # No row is skipped for its values: children of a parent that was left out would count as orphans.
+        asked = replace(demand, columns=(HEALPIX, self.on), rows={})
+        parents = replace(asked, sky=grown(demand.sky, wide, demand))
+        children = replace(asked, sky=grown(common(demand.sky, self.footprint), wide, demand))
+        return (
+            parents.plus([*self.positions, *mine], halo_arcsec=wide),
+            children.plus([*needs_positions(self.right, "nest"), *self._sorting, *parts], halo_arcsec=wide),
         )
-        return left, right
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Nest the pixel."""
         left, right = parts
-        parents, children = left.table, right.table
-        self._unique_parents(parents)
-        owner = self._owners(parents, children)
-        wanted = self._within(parents, demand)
-        position = np.cumsum(wanted) - 1
-        kept = np.flatnonzero((owner >= 0) & (wanted[owner] if len(left) else False))
-        keys = [children.column(c).to_numpy()[kept] for c in self._sorting]
-        order, offsets = group_owned(position[owner[kept]], int(wanted.sum()), *keys)
-        rows = pa.array(kept[order])
-        lists = [
-            pa.ListArray.from_arrays(
-                pa.array(offsets.astype(np.int32)), _combined(children.column(part.name).take(rows)), type=part.type
-            )
-            for part in self._nested_type
-            if part.name in children.column_names
-        ]
-        fields = [part for part in self._nested_type if part.name in children.column_names]
-        core = left.core[wanted]
-        table = parents.filter(pa.array(wanted)).append_column(
-            pa.field(self.nested, pa.struct(fields)), pa.StructArray.from_arrays(lists, fields=fields)
-        )
-        counts = {
-            "children": int(right.core.sum()),
-            "nested": int((right.core & (owner >= 0)).sum()),
-            "orphans": int((right.core & (owner < 0)).sum()),
-        }
-        return Partition(table, core, {self.nested: counts})
+        owner = self._owners(left.table, right.table)
+        counts = self._counts(demand, left, right, owner)
+        wanted = in_reach(left, demand)
+        if self.how == "inner":
+            wanted &= np.bincount(owner[owner >= 0], minlength=len(left)) > 0
+        return Partition(self._nested(left.table, right.table, owner, wanted), left.core[wanted], counts)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the nesting."""
-        return {"on": self.on, "name": self.nested, "max_separation_arcsec": self.max_separation_arcsec}
+        return {
+            "on": self.on,
+            "name": self.nested,
+            "max_separation_arcsec": self.max_separation_arcsec,
+            "how": self.how,
+        }
 
     @property
     def summary(self) -> str:
         """Key and name."""
-        return f'nest {self.right.name} by {self.on} as {self.nested}, within {self.max_separation_arcsec:g}"'
+        inner = ", inner" if self.how == "inner" else ""
+        return f'nest {self.right.name} by {self.on} as {self.nested}, within {self.max_separation_arcsec:g}"{inner}'
+
+    @property
+    def _keys(self) -> Keys:
+        return Keys(self.on, self.on, self.max_separation_arcsec)
 
     @functools.cached_property
     def _nested_type(self) -> pa.StructType:
@@ -153,42 +168,60 @@ class Nest(Node):
 
     def _owners(self, parents: pa.Table, children: pa.Table) -> NDArray[np.int64]:
         """Return for each child the row of its parent, or -1."""
-        named = children.column(self.on)
-        ids, nameless = parents.column(self.on), named.is_null().to_numpy()
-        if nameless.any():
-            # Any value will do: numpy has no null among integers, and would make large ids floats.
-            named = named.fill_null(0 if pa.types.is_integer(named.type) else "")
-        owner = find_parents(ids.to_numpy(), named.to_numpy())
-        if len(ids) == 0:
-            return owner
-        here = [parents.column(c).to_numpy()[owner] for c in self.positions]
-        there = [children.column(c).to_numpy() for c in needs_positions(self.right, "nest")]
-        near = separation_arcsec(*here, *there) <= self.max_separation_arcsec
-        return np.where(near & ~nameless, owner, -1)
+        self._check_unique(parents)
+        ids, _ = ids_of(parents, self.on)
+        named, nameless = ids_of(children, self.on)
+        owner = find_parents(ids, named)
+        owner[nameless] = -1
+        owned = np.flatnonzero(owner >= 0)
+        apart = separations((self.left, parents, owner[owned]), (self.right, children, owned))
+        owner[owned[apart > self.max_separation_arcsec]] = -1
+        return owner
 
-    def _within(self, parents: pa.Table, demand: Demand) -> NDArray[np.bool_]:
-        """Tell which parents are wanted; those farther out were read only to tell orphans."""
-        place = parents.column(HEALPIX).to_numpy()
-        pixel = demand.pixel
-        core: NDArray[np.bool_] = (place >= pixel.start) & (place < pixel.stop)
-        return core | border(pixel, demand.halo_arcsec).contains(place)
+    def _nested(
+        self, parents: pa.Table, children: pa.Table, owner: NDArray[np.int64], wanted: NDArray[np.bool_]
+    ) -> pa.Table:
+        """Return the wanted parents with the curves of their children."""
+        position = np.where(wanted, np.cumsum(wanted) - 1, -1)
+        kept = np.flatnonzero(owner >= 0)
+        kept = kept[wanted[owner[kept]]]
+        keys = [children.column(c).to_numpy()[kept] for c in self._sorting]
+        order, offsets = group_owned(position[owner[kept]], int(wanted.sum()), *keys)
+        rows, ends = pa.array(kept[order]), pa.array(offsets.astype(np.int32))
+        fields = [part for part in self._nested_type if part.name in children.column_names]
+        lists = [
+            pa.ListArray.from_arrays(ends, _combined(children.column(part.name).take(rows)), type=part.type)
+            for part in fields
+        ]
+        return parents.filter(pa.array(wanted)).append_column(
+            pa.field(self.nested, pa.struct(fields)), pa.StructArray.from_arrays(lists, fields=fields)
+        )
 
-    def _unique_parents(self, parents: pa.Table) -> None:
+    def _counts(
+        self, demand: Demand, left: Partition, right: Partition, owner: NDArray[np.int64]
+    ) -> dict[str, dict[str, int]]:
+        """Count children by their parents, and orphans where they lie; over all pixels each is counted once."""
+        looked_at = common(demand.sky, self.footprint)
+        parents, orphans = left.core, right.core & (owner < 0)
+        if looked_at is not None:
+            parents = parents & looked_at.contains(left.table.column(HEALPIX).to_numpy())
+            orphans = orphans & looked_at.contains(right.table.column(HEALPIX).to_numpy())
+        nested = int(parents[owner[owner >= 0]].sum())
+        alone = int(orphans.sum())
+        return {self.nested: {"children": nested + alone, "nested": nested, "orphans": alone}}
+
+    def _check_unique(self, parents: pa.Table) -> None:
         """Raise IdError where a parent has no id, or two have the same."""
-        column = parents.column(self.on)
-        if column.null_count:
-            raise IdError(f"{self.left.name}: {column.null_count} rows have no {self.on}: drop them before nesting")
-        ids = np.sort(column.to_numpy())
+        ids, missing = ids_of(parents, self.on)
+        if missing.any():
+            raise IdError(f"{self.left.name}: {missing.sum()} rows have no {self.on}: drop them before nesting")
+        ids = np.sort(ids)
         twice = ids[1:][ids[1:] == ids[:-1]]
         if twice.size:
             raise IdError(
                 f"{self.left.name}: {self.on}={twice[0]} stands in more than one row, so its light curve has no single "
                 f"owner: remove the duplicates, or nest on a column that is unique"
             )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _combined(column: pa.ChunkedArray) -> pa.Array:

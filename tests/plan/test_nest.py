@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lsdb_ts.errors import IdError, PlanError
+from lsdb_ts.store.read import recording
 from lsdb_ts.testing import assert_reads, perturbed
 from tests.skycases import in_memory, objects_table, on_disk
 
@@ -181,3 +182,93 @@ def test_two_nestings_keep_their_accounts_apart():
         == account["again"]
         == {"children": SOURCES.num_rows, "nested": SOURCES.num_rows - 40, "orphans": 40}
     )
+
+
+def cone_of(table: pa.Table, ra: float, dec: float, radius_arcsec: float) -> np.ndarray:
+    """The rows of a table within a radius of a position."""
+    from lsdb_ts.sky.sphere import separation_arcsec
+
+    return separation_arcsec(table["ra"].to_numpy(), table["dec"].to_numpy(), ra, dec) <= radius_arcsec
+
+
+def curves_in(frame) -> dict[int, list[int]]:
+    flat = curves_by_id(frame).nest.to_flat()
+    return {int(i): part.tolist() for i, part in flat["sourceId"].groupby(level=0)}
+
+
+def curves_of(ids) -> dict[int, list[int]]:
+    table = SOURCES.to_pandas()
+    table = table[table.objectId.isin(list(ids))].sort_values(["objectId", "midpointMjdTai"])
+    return {int(i): part.tolist() for i, part in table.groupby("objectId")["sourceId"]}
+
+
+CUTS = [(0.0, 90.0, 7200.0), (0.0, -90.0, 36_000.0), (0.0, 0.0, 72_000.0), (359.99, 0.0, 3600.0)]
+
+
+@pytest.mark.parametrize("cone", CUTS)
+def test_cut_objects_get_whole_curves_wherever_the_cut_is_made(cone):
+    inside = cone_of(OBJECTS, *cone)
+    expected = curves_of(OBJECTS["objectId"].to_numpy()[inside])
+    accounts = []
+    for object_rows, source_rows in [(60, 300), (10_000, 90), (400, 10_000)]:
+        objects, sources = in_memory(OBJECTS, "o", object_rows), in_memory(SOURCES, "s", source_rows)
+        before = objects.cone_search(*cone).nest(sources, on="objectId")
+        after = objects.nest(sources, on="objectId").cone_search(*cone)
+        for nested in (before, after):
+            frame = nested.compute()
+            assert len(frame) == inside.sum()
+            assert curves_in(frame) == expected
+        account = before.account()["lc"]
+        assert account["nested"] == sum(map(len, expected.values()))
+        assert account["children"] == account["nested"] + account["orphans"]
+        accounts.append((account, after.account()))
+    assert accounts[0] == accounts[1] == accounts[2]
+
+
+def test_sources_far_from_cut_objects_are_not_read(tmp_path):
+    objects = on_disk(tmp_path / "o", OBJECTS, "objects", 100)
+    sources = on_disk(tmp_path / "s", SOURCES, "sources", 100)
+    near = objects.cone_search(float(OBJECTS["ra"][500].as_py()), float(OBJECTS["dec"][500].as_py()), 60.0)
+    with recording() as reads:
+        near.nest(sources, on="objectId").compute()
+    files = {r.path for r in reads if r.row_groups and "sources" in str(r.path)}
+    assert 1 <= len(files) < sources.npartitions / 3
+
+
+def test_picked_partitions_count_the_orphans_of_their_own_sky():
+    objects, sources = in_memory(OBJECTS, "o", 60), in_memory(SOURCES, "s", 300)
+    whole = objects.nest(sources, on="objectId")
+    parts = [objects.partitions[i].nest(sources, on="objectId").account()["lc"] for i in range(objects.npartitions)]
+    assert sum(p["nested"] for p in parts) == SOURCES.num_rows - 40
+    assert len(whole) == OBJECTS.num_rows
+    assert max(p["orphans"] for p in parts) < SOURCES.num_rows / 4
+
+
+@pytest.mark.parametrize(("object_rows", "source_rows"), [(10_000, 10_000), (60, 300), (400, 90)])
+def test_an_inner_nesting_drops_objects_without_sources(object_rows, source_rows):
+    objects, sources = in_memory(OBJECTS, "o", object_rows), in_memory(SOURCES, "s", source_rows)
+    inner = objects.nest(sources, on="objectId", how="inner")
+    frame = inner.compute()
+    expected = curves_of(range(OBJECTS.num_rows))
+    assert sorted(frame["objectId"]) == sorted(expected)
+    assert curves_in(frame) == expected
+    assert inner.account()["lc"] == {"children": SOURCES.num_rows, "nested": SOURCES.num_rows - 40, "orphans": 40}
+    with pytest.raises(PlanError, match='a nesting is "left"'):
+        objects.nest(sources, on="objectId", how="outer")
+
+
+def test_the_rows_of_a_nesting_are_counted_without_computing():
+    objects = in_memory(OBJECTS, "o", 300)
+    nested = objects.nest(in_memory(SOURCES, "s", 300), on="objectId")
+    assert nested.plan.count == OBJECTS.num_rows
+    assert nested.plan.limits("mag") == objects.plan.limits("mag")
+    assert nested.plan.limits("lc.psfFlux") is None
+
+
+def test_ids_of_several_integer_types_are_joined_and_those_that_would_be_floats_are_not():
+    narrow = SOURCES.set_column(1, "objectId", SOURCES["objectId"].cast(pa.int32()))
+    account = in_memory(OBJECTS, "o", 300).nest(in_memory(narrow, "s", 300), on="objectId").account()
+    assert account["lc"]["orphans"] == 40
+    unsigned = OBJECTS.set_column(0, "objectId", OBJECTS["objectId"].cast(pa.uint64()))
+    with pytest.raises(PlanError, match="uint64 in o and int64 in s"):
+        in_memory(unsigned, "o").nest(in_memory(SOURCES, "s"), on="objectId")

@@ -1,0 +1,105 @@
+"""What joins by id share: keys of one kind, who lies near whom, and which sky that takes. Nodes decide what to join."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.schema import HEALPIX, plain, require
+from lsdb_ts.sky.halo import border, dilated
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.sky.sphere import separation_arcsec
+from lsdb_ts.store.partition import Partition
+
+_WIDEST_ARCSEC = 3600.0
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Which rows of two sides belong together: the same id, not farther apart than a separation.
+
+    The second clause is what makes a join by id independent of layouts: without it the result would depend on how far
+    a halo happens to reach.
+    """
+
+    left: str
+    right: str
+    max_separation_arcsec: float
+
+    def check(self, left: Node, right: Node, verb: str) -> None:
+        """Raise PlanError where two sides cannot be joined on these keys."""
+        require(left.schema, [self.left], left.name)
+        require(right.schema, [self.right], right.name)
+        mine, theirs = plain(left.schema.field(self.left).type), plain(right.schema.field(self.right).type)
+        if not (_is_text(mine) and _is_text(theirs)) and not _both_integers(mine, theirs):
+            named = f'"{self.left}"' if self.left == self.right else f'"{self.left}" and "{self.right}"'
+            raise PlanError(
+                f"{verb} on {named}: {mine} in {left.name} and {theirs} in {right.name}: ids must be of one type, "
+                f"whole numbers or text, or large ones are mixed up; cast one side"
+            )
+        needs_positions(left, verb)
+        needs_positions(right, verb)
+        if not (math.isfinite(self.max_separation_arcsec) and 0 < self.max_separation_arcsec <= _WIDEST_ARCSEC):
+            raise PlanError(
+                f"max_separation_arcsec={self.max_separation_arcsec}: need more than 0 and at most {_WIDEST_ARCSEC:.0f}"
+            )
+
+
+def ids_of(table: pa.Table, column: str) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Return a column of ids, and which of them are missing.
+
+    Missing ones get any value: numpy has no null among integers, and would make large ids floats.
+    """
+    ids = table.column(column)
+    ids = ids.cast(plain(ids.type))
+    missing = ids.is_null().to_numpy()
+    if missing.any():
+        ids = ids.fill_null(0 if pa.types.is_integer(ids.type) else "")
+    return ids.to_numpy(), missing
+
+
+def separations(
+    left: tuple[Node, pa.Table, NDArray[np.int64]], right: tuple[Node, pa.Table, NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Return how far apart pairs of rows lie, in arcsec: each side is its node, its table, and a row for each pair."""
+    places = []
+    for node, table, rows in (left, right):
+        places += [table.column(c).to_numpy()[rows] for c in needs_positions(node, "a join")]
+    return separation_arcsec(*places)
+
+
+def in_reach(part: Partition, demand: Demand) -> NDArray[np.bool_]:
+    """Tell which rows lie in the demanded pixel and halo; others were asked for to find partners only."""
+    place = part.table.column(HEALPIX).to_numpy()
+    inside: NDArray[np.bool_] = (place >= demand.pixel.start) & (place < demand.pixel.stop)
+    return inside | border(demand.pixel, demand.halo_arcsec).contains(place) if demand.halo_arcsec > 0 else inside
+
+
+def grown(sky: Ranges | None, width_arcsec: float, demand: Demand) -> Ranges | None:
+    """Return what lies within a width of some sky, at least as far as it matters to a demand; None is all sky."""
+    if sky is None:
+        return None
+    if len(demand.pixels) == 1:
+        around = border(demand.pixel, demand.halo_arcsec + 2 * width_arcsec)
+        pixel = demand.pixel
+        sky = sky.intersection(Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop)))
+    return dilated(Layout.of_ranges(sky), width_arcsec)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _both_integers(mine: pa.DataType, theirs: pa.DataType) -> bool:
+    if not (pa.types.is_integer(mine) and pa.types.is_integer(theirs)):
+        return False
+    common = np.result_type(mine.to_pandas_dtype(), theirs.to_pandas_dtype())
+    return bool(np.issubdtype(common, np.integer))
