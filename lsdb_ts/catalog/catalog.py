@@ -15,10 +15,11 @@ from lsdb_ts.catalog.matching import MatchVerbs
 from lsdb_ts.catalog.partitions import PartitionIndexer
 from lsdb_ts.catalog.regions import RegionVerbs
 from lsdb_ts.catalog.results import ResultVerbs
+from lsdb_ts.catalog.samples import SampleVerbs
 from lsdb_ts.catalog.statistics import StatisticVerbs
 
 
-class Catalog(ColumnVerbs, RegionVerbs, MatchVerbs, JoinVerbs, FunctionVerbs, StatisticVerbs, ResultVerbs):
+class Catalog(ColumnVerbs, RegionVerbs, MatchVerbs, JoinVerbs, FunctionVerbs, StatisticVerbs, SampleVerbs, ResultVerbs):
     """A lazy table of objects on the sky, in HEALPix partitions.
 
     Every verb returns a new catalog and computes nothing; ``compute``, ``write``, ``head`` and ``len`` do. Catalogs are

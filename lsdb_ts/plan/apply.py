@@ -9,14 +9,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from lsdb_ts.errors import PlanError
+from lsdb_ts.errors import LsdbTsError, PlanError, RunError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.identity import identify, name_of
 from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.schema import HEALPIX, require
+from lsdb_ts.sky.pixel import Pixel
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, sorted_by_place
 
 TableFunction = Callable[[pa.Table], pa.Table]
+"""From a table to a table. One that wants to know its pixel has a method ``at(pixel)``, which returns the one to call.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,20 @@ class Map(Unary):
         names = self.child.positions
         return names if names and {HEALPIX, *names} <= set(self.output.names) else None
 
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The child's sky where rows stay in place; a function on whole partitions may make rows anywhere in them."""
+        return self.child.sky if self.rowwise else None
+
+    @property
+    def count(self) -> int | None:
+        """The child's rows, if the function makes one of each."""
+        return self.child.count if self.rowwise else None
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return nothing: a function may give a column of any name any values."""
+        return None
+
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for what the function declares, whatever is wanted of its output."""
         if demand.halo_arcsec > 0 and not self.rowwise:
@@ -77,7 +95,7 @@ class Map(Unary):
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Call the function."""
         part = parts[0]
-        table = conform(self.function(self._given(part.table)), self.output, self.summary)
+        table = conform(call(self.function, self._given(part.table), demand.pixel), self.output, self.summary)
         if self.rowwise:
             if table.num_rows != part.table.num_rows:
                 raise PlanError(f"{self.summary} is rowwise but made {table.num_rows} rows of {part.table.num_rows}")
@@ -133,6 +151,15 @@ class Extend(Unary):
         """The child's columns and the new ones."""
         return pa.schema([*(f for f in self.child.schema if f.name not in self.dropped), *self.added])
 
+    @property
+    def count(self) -> int | None:
+        """The child's rows."""
+        return self.child.count
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return the child's, for columns that are handed on."""
+        return None if column.partition(".")[0] in self._new else self.child.limits(column)
+
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the inputs only if a new column is wanted."""
         passed = [c for c in demand.columns if c.partition(".")[0] not in self._new]
@@ -145,7 +172,7 @@ class Extend(Unary):
         part = parts[0]
         if not self._wanted(demand):
             return part
-        made = conform(self.function(part.table), pa.schema(self.added), name_of(self.function))
+        made = conform(call(self.function, part.table, demand.pixel), pa.schema(self.added), name_of(self.function))
         if made.num_rows != len(part):
             raise PlanError(f"{name_of(self.function)} made {made.num_rows} rows of {len(part)}")
         table = part.table.drop_columns([c for c in self.dropped if c in part.table.column_names])
@@ -172,6 +199,23 @@ class Extend(Unary):
 
     def _wanted(self, demand: Demand) -> bool:
         return any(c.partition(".")[0] in self._new for c in demand.columns)
+
+
+def call(function: TableFunction, table: pa.Table, pixel: Pixel) -> pa.Table:
+    """Call a function on the table of a pixel.
+
+    Raises
+    ------
+    RunError
+        It raised something; names function, error and pixel.
+    """
+    at = getattr(function, "at", None)
+    try:
+        return (function if at is None else at(pixel))(table)
+    except LsdbTsError:
+        raise
+    except Exception as error:
+        raise RunError(f"{name_of(function)} on {pixel} raised {type(error).__name__}: {error}") from error
 
 
 def conform(table: pa.Table, schema: pa.Schema, who: str) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.identity import identify, settled
 from lsdb_ts.schema import HEALPIX, is_nested, plain
+from lsdb_ts.sky.pixel import Pixel
 
 if TYPE_CHECKING:
     import nested_pandas
@@ -67,6 +68,10 @@ def from_frame(frame: pandas.DataFrame) -> pa.Table:
     return pa.table(arrays)
 
 
+FIRST_PIXEL = Pixel(0, 0)
+"""What a function that wants to know its pixel is given until it is called for one."""
+
+
 class FrameFunction:
     """A user's function on frames, made a function on tables.
 
@@ -74,15 +79,33 @@ class FrameFunction:
     ----------
     function : callable
         ``function(frame, *args, **kwargs)`` from a NestedFrame to a DataFrame.
+    pixel : Pixel, optional
+        Given to the function after the frame; :meth:`at` exchanges it for another one.
     """
 
-    def __init__(self, function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> None:
-        self.function, self.args, self.kwargs = function, args, kwargs or {}
+    def __init__(
+        self,
+        function: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        pixel: Pixel | None = None,
+    ) -> None:
+        self.function, self.args, self.kwargs, self.pixel = function, args, kwargs or {}, pixel
+
+    def at(self, pixel: Pixel) -> FrameFunction:
+        """Return the function for the frame of a pixel."""
+        return self if self.pixel is None else FrameFunction(self.function, self.args, self.kwargs, pixel)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Call it on a table."""
-        return from_frame(self.function(to_frame(table), *self.args, **self.kwargs))
+        place = () if self.pixel is None else (self.pixel,)
+        return from_frame(self.function(to_frame(table), *place, *self.args, **self.kwargs))
 
     def identity(self) -> dict[str, Any]:
         """Return code and arguments."""
-        return {"function": identify(self.function), "args": settled(self.args), "kwargs": settled(self.kwargs)}
+        return {
+            "function": identify(self.function),
+            "args": settled(self.args),
+            "kwargs": settled(self.kwargs),
+            "include_pixel": self.pixel is not None,
+        }
