@@ -1,4 +1,4 @@
-"""Nodes that keep some of their child's columns, rows, epochs or pixels, and compute nothing."""
+"""Nodes that keep some of their child's rows, epochs or pixels. Those on columns are next door."""
 
 from __future__ import annotations
 
@@ -7,76 +7,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.plan.epochs import Epochs
 from lsdb_ts.plan.expression import Predicate
-from lsdb_ts.plan.node import Unary, expanded, needs_positions
-from lsdb_ts.schema import HEALPIX, is_nested, project, require
+from lsdb_ts.plan.node import Node, Unary, needs_positions
+from lsdb_ts.schema import HEALPIX, is_nested, require
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.sky.region import Region
 from lsdb_ts.store.partition import Partition
-
-
-@dataclass(frozen=True, eq=False)
-class Select(Unary):
-    """Some of the columns."""
-
-    columns: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        require(self.child.schema, self.columns, self.child.name)
-
-    @functools.cached_property
-    def schema(self) -> pa.Schema:
-        """The selected columns, in the order they were asked for."""
-        kept = project(self.child.schema, self.columns)
-        order = dict.fromkeys(c if c in kept.names else c.partition(".")[0] for c in self.columns)
-        return pa.schema([kept.field(name) for name in order], metadata=kept.metadata)
-
-    @property
-    def count(self) -> int | None:
-        """The child's rows."""
-        return self.child.count
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The child's positions: they can still be read, selected or not."""
-        return self.child.positions
-
-    def demands(self, demand: Demand) -> tuple[Demand, ...]:
-        """Ask for the parts of nested columns that were selected."""
-        return (replace(demand, columns=expanded(self.schema, demand.columns)),)
-
-    def identity(self) -> Mapping[str, Any]:
-        """Return the columns."""
-        return {"columns": list(self.columns)}
-
-    @property
-    def summary(self) -> str:
-        """The columns."""
-        shown = ", ".join(self.columns[:6]) + (f", ... ({len(self.columns)})" if len(self.columns) > 6 else "")
-        return f"select {shown}"
+from lsdb_ts.store.read import Bounds
 
 
 @dataclass(frozen=True, eq=False)
 class Filter(Unary):
-    """Rows for which a predicate on base columns holds."""
+    """Rows for which a condition holds."""
 
     predicate: Predicate
 
     def __post_init__(self) -> None:
-        require(self.child.schema, self.predicate.columns, self.child.name)
-        # On no rows: what cannot be compared is known now.
-        self.predicate.holds(project(self.child.schema, self.predicate.columns).empty_table())
+        self.predicate.check(self.child.schema, self.child.name)
+        # Now: what cannot be compared is known before any row is read.
+        _ = self._bounds
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the predicate's columns too, and let rows it cannot hold for be skipped."""
-        return (demand.plus(self.predicate.columns, rows=self.predicate.bounds),)
+        return (demand.plus(self.predicate.needs(self.child.schema), rows=self._bounds),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Keep the rows."""
@@ -91,34 +48,42 @@ class Filter(Unary):
         """The predicate."""
         return f"filter {self.predicate.text}"
 
+    @functools.cached_property
+    def _bounds(self) -> Bounds:
+        return self.predicate.bounds(self.child.schema)
+
 
 @dataclass(frozen=True, eq=False)
 class FilterEpochs(Unary):
-    """Epochs of one nested column for which a predicate on its parts holds.
+    """Epochs of one nested column for which a condition holds.
 
-    Every row stays, with fewer epochs or none.
+    Every row stays, with fewer epochs or none. What the condition says of the row itself is so for all its epochs.
     """
 
     predicate: Predicate
     nested: str
 
     def __post_init__(self) -> None:
-        require(self.child.schema, self.predicate.columns, self.child.name)
+        require(self.child.schema, [self.nested], self.child.name)
         if not is_nested(self.child.schema.field(self.nested)):
             raise PlanError(f'"{self.nested}" of {self.child.name} is not a nested column')
+        self.predicate.check(self.child.schema, self.child.name, self.nested)
+
+    @property
+    def count(self) -> int | None:
+        """The child's rows."""
+        return self.child.count
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
-        """Ask for the predicate's parts too, if any part is wanted."""
-        touched = any(c.partition(".")[0] == self.nested for c in demand.columns)
-        return (demand.plus(self.predicate.columns) if touched else demand,)
+        """Ask for the predicate's columns too, if any part of the nested column is wanted."""
+        return (demand.plus(self.predicate.needs(self.child.schema)) if self._is_wanted(demand) else demand,)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Keep the epochs."""
-        table = parts[0].table
-        if self.nested not in table.column_names:
+        if not self._is_wanted(demand):
             return parts[0]
-        curves = table.column(self.nested).combine_chunks()
-        kept = filter_epochs(curves, self.predicate, f"{self.nested}.")
+        table = parts[0].table
+        kept = Epochs.of(table.column(self.nested)).kept(self.predicate.holds(table, self.nested))
         place = table.column_names.index(self.nested)
         return parts[0].with_table(table.set_column(place, table.schema.field(self.nested), kept))
 
@@ -129,35 +94,49 @@ class FilterEpochs(Unary):
     @property
     def summary(self) -> str:
         """The predicate."""
-        return f"filter epochs {self.predicate.text}"
+        return f"filter epochs of {self.nested}: {self.predicate.text}"
+
+    def _is_wanted(self, demand: Demand) -> bool:
+        return any(_is_of(c, self.nested) for c in demand.columns)
 
 
-def filter_epochs(curves: pa.StructArray, predicate: Predicate, prefix: str) -> pa.StructArray:
-    """Keep the epochs of struct-of-lists curves for which a predicate holds.
+def filtered(child: Node, predicate: Predicate) -> Node:
+    """Keep the rows, and of nested columns the epochs, for which a condition holds.
 
-    ``prefix`` stands before the parts' names in it.
+    The conditions that ``and`` joins are taken apart: those on rows keep rows, those on a nested column keep its
+    epochs. All of them see the light curves as they were before.
+
+    Raises
+    ------
+    PlanError
+        A column is unknown, or one condition is on the epochs of two nested columns.
     """
-    if isinstance(curves, pa.ChunkedArray):
-        curves = curves.combine_chunks()
-    parts = list(curves.type)
-    lists = [curves.field(part.name) for part in parts]
-    if len(curves) == 0:
-        return curves
-    flat = pa.table([values.flatten() for values in lists], names=[prefix + part.name for part in parts])
-    keep = predicate.holds(flat)
-    lengths = lists[0].value_lengths().fill_null(0).to_numpy()
-    before = np.concatenate([[0], np.cumsum(keep)])
-    offsets = before[np.concatenate([[0], np.cumsum(lengths)])]
-    kept = flat.filter(pa.array(keep))
-    mask = curves.is_null() if curves.null_count else None
-    arrays = [_listed(offsets, kept.column(i).combine_chunks(), part.type) for i, part in enumerate(parts)]
-    return pa.StructArray.from_arrays(arrays, fields=parts, mask=mask)
+    require(child.schema, predicate.columns, child.name)
+    rows: list[Predicate] = []
+    epochs: dict[str, list[Predicate]] = {}
+    for term in predicate.terms:
+        touched = term.epochs_of(child.schema)
+        if len(touched) > 1:
+            raise PlanError(
+                f'"{term.text}" is on the epochs of {" and ".join(touched)}, which do not belong together: reduce one, '
+                f'such as "{touched[1]}.time.max()", or use one condition for each'
+            )
+        (epochs.setdefault(touched[0], []) if touched else rows).append(term)
+    node = Filter(child, Predicate.together(rows)) if rows else child
+    for nested, terms in epochs.items():
+        condition = Predicate.together(terms)
+        used = [other for other in epochs if other != nested and any(_is_of(c, other) for c in condition.columns)]
+        if used:
+            raise PlanError(
+                f'"{condition.text}" depends on all epochs of {used[0]}, and "{predicate.text}" drops some of them: '
+                f"use two queries, one after the other"
+            )
+        node = FilterEpochs(node, condition, nested)
+    return node
 
 
-def _listed(offsets: NDArray[np.int64], values: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_large_list(kind):
-        return pa.LargeListArray.from_arrays(pa.array(offsets), values, type=kind)
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values, type=kind)
+def _is_of(column: str, nested: str) -> bool:
+    return column.partition(".")[0] == nested
 
 
 @dataclass(frozen=True, eq=False)

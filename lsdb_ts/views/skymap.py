@@ -9,7 +9,7 @@ import healpix_geo.nested as healpix
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.plan.rows import Select
+from lsdb_ts.plan.columns import Select
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import HEALPIX, is_nested
 from lsdb_ts.sky import Layout, spatial_index

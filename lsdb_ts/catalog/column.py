@@ -1,0 +1,322 @@
+"""One column of a catalog, or what operators make of some: a lazy expression in the language of ``query``.
+
+Verbs on whole catalogs are next door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lsdb_ts.catalog.base import CatalogBase
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.columns import Assign, Select
+from lsdb_ts.plan.expression import Expression, Predicate
+from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.node import Node, whole
+from lsdb_ts.plan.syntax import FUNCTIONS
+from lsdb_ts.schema import HEALPIX, find, is_nested, require, unit_of
+
+if TYPE_CHECKING:
+    import pandas
+
+_UFUNCS = {
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "floor_divide": "{0} // {1}",
+    "remainder": "{0} % {1}",
+    "power": "{0} ** {1}",
+    "negative": "-{0}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
+    "equal": "{0} == {1}",
+    "not_equal": "{0} != {1}",
+    "logical_and": "{0} and {1}",
+    "bitwise_and": "{0} and {1}",
+    "logical_or": "{0} or {1}",
+    "bitwise_or": "{0} or {1}",
+    "logical_not": "not {0}",
+    "invert": "not {0}",
+    "isnan": "{0}.isna()",
+    "absolute": "abs{0}",
+    **{name: f"{name}{{0}}" for name in FUNCTIONS},
+}
+_OF_ONE_UNIT = ("<", ">", "=", " + ", " - ", " in ")
+
+
+def _operator(template: str, swapped: bool = False) -> Callable[[Column, Any], Column]:
+    def apply(self: Column, other: Any) -> Column:
+        return self._applied(template, other, swapped=swapped)
+
+    return apply
+
+
+def _method(template: str, doc: str) -> Callable[[Column], Column]:
+    def apply(self: Column) -> Column:
+        return self._applied(template)
+
+    apply.__doc__ = doc
+    return apply
+
+
+class Values:
+    """Values that an expression gives for a catalog: what is known of them, and how they are computed."""
+
+    def __init__(self, catalog: CatalogBase, expression: Expression, name: str | None = None) -> None:
+        self._plan = catalog.plan
+        self.expression = expression
+        self.name = name if name is not None else expression.column
+        schema = catalog.schema
+        require(schema, expression.columns, catalog.name)
+        touched = expression.epochs_of(schema)
+        self._nested = touched[0] if touched else None
+        if len(touched) > 1:
+            raise PlanError(
+                f'"{expression.text}" is of the epochs of {" and ".join(touched)}, which do not belong together: '
+                f'reduce one, as in catalog["{touched[1]}.time"].max()'
+            )
+        field = find(schema, expression.column) if expression.column is not None else None
+        self.unit = None if field is None else unit_of(field)
+        """Unit of the values, where the column has one."""
+        self.dtype: pa.DataType = (
+            field.type if field is not None else expression.kind(schema, catalog.name, self._nested)
+        )
+        """Arrow type of the values, one a row or one an epoch."""
+        if field is not None and self._nested is not None and not is_nested(field):
+            self.dtype = field.type.value_type
+
+    def rename(self, name: str) -> Self:
+        """Return the same under another name."""
+        return type(self)(CatalogBase(self._plan), self.expression, name)
+
+    def compute(self, progress: bool | None = None) -> pandas.Series[Any]:
+        """Compute all values: a Series indexed by ``_healpix_29``; of epochs, with the index of the row repeated."""
+        from lsdb_ts.run.execute import compute
+
+        plan = self._alone()
+        return self._series(compute(plan, whole(plan), progress).table)
+
+    def to_arrow(self, progress: bool | None = None) -> pa.ChunkedArray:
+        """Compute all values as an Arrow array; of epochs, a list a row."""
+        from lsdb_ts.run.execute import compute
+
+        plan = self._alone()
+        return self._array(compute(plan, whole(plan), progress).table)
+
+    def head(self, n: int = 5) -> pandas.Series[Any]:
+        """Return the values of the first n rows, computing as few partitions as that takes."""
+        from lsdb_ts.run.execute import first_rows
+
+        plan = self._alone()
+        return self._series(first_rows(plan, whole(plan), n))
+
+    def isin(self, values: Sequence[Any]) -> Self:
+        """Tell which values are members of a list."""
+        if isinstance(values, str) or not hasattr(values, "__iter__"):
+            raise PlanError(f"isin needs a list of values, and got {values!r}: isin([{values!r}])")
+        return self._applied("{0} in {1}", list(values))
+
+    def between(self, left: Any, right: Any, inclusive: str = "both") -> Self:
+        """Tell which values lie between two others; ``inclusive`` is one of both, left, right, neither."""
+        return self._applied(f"{{0}}.between({{1}}, {{2}}, inclusive={inclusive!r})", left, right)
+
+    def __repr__(self) -> str:
+        told = f"{self.dtype}, {self.unit}" if self.unit else f"{self.dtype}"
+        epochs = f", one an epoch of {self._nested}" if self._nested else ""
+        return f"Column {self.expression.text} ({told}{epochs}) of {self._plan.name}"
+
+    def of(self, catalog: CatalogBase, verb: str) -> Expression:
+        """Return the expression, for a verb of the catalog that the column must belong to."""
+        if not self.is_of(catalog):
+            raise PlanError(
+                f'{verb}: "{self.expression.text}" is of another catalog, or of this one before it changed: take the '
+                f"columns of the very catalog, as in catalog[catalog[...] < 20], or match or join the two first"
+            )
+        return self.expression
+
+    def is_of(self, catalog: CatalogBase) -> bool:
+        """Tell whether it is a column of this very catalog."""
+        return catalog.plan is self._plan
+
+    def condition(self, catalog: CatalogBase, verb: str) -> Predicate:
+        """Return the expression as a condition; raises PlanError where its values are not true or false."""
+        expression = self.of(catalog, verb)
+        if not pa.types.is_boolean(self.dtype):
+            raise PlanError(
+                f'"{expression.text}" is {self.dtype} and not true or false: compare it with something, or put '
+                f'names in double brackets for columns, as in catalog[["{self.name or "mag"}"]]'
+            )
+        return Predicate(expression.text, expression.variables)
+
+    def _applied(self, template: str, *others: Any, swapped: bool = False) -> Self:
+        expressions = [self._expression_of(other, template) for other in others]
+        first, *rest = reversed([self.expression, *expressions]) if swapped else (self.expression, *expressions)
+        return type(self)(CatalogBase(self._plan), first.filled(template, *rest), None)
+
+    def _expression_of(self, other: Any, template: str) -> Expression:
+        if isinstance(other, Values):
+            return other.of(CatalogBase(self._plan), f'"{self.expression.text}"')
+        if isinstance(other, CatalogBase):
+            raise PlanError(f'"{self.expression.text}" with a catalog: name one of its columns')
+        if hasattr(other, "to_value") and hasattr(other, "unit"):
+            return Expression.of_value(self._in_my_unit(other, template))
+        if isinstance(other, list) and any(hasattr(o, "to_value") for o in other):
+            return Expression.of_value([self._in_my_unit(o, template) for o in other])
+        return Expression.of_value(other)
+
+    def _in_my_unit(self, quantity: Any, template: str) -> Any:
+        """Return the plain number of an astropy quantity, in the unit of this column."""
+        shared = any(sign in template for sign in _OF_ONE_UNIT) or ".between" in template
+        unit = self.unit if self.unit is not None and shared else ""
+        try:
+            return quantity.to_value(unit)
+        except (ValueError, TypeError) as error:
+            raise PlanError(
+                f'"{self.expression.text}" ({self.unit or "no unit"}) with {quantity}: {error}; give a plain number'
+            ) from error
+
+    def _alone(self) -> Node:
+        """Return the plan of this column only."""
+        if self.expression.column is not None and self.name == self.expression.column:
+            return Select(self._plan, (self.name,))
+        return Select(Assign(self._plan, ((self._place(), self.expression),)), (self._place(),))
+
+    def _place(self) -> str:
+        """Return the name under which the values are computed."""
+        if self.name == self.expression.column and self.name is not None:
+            return self.name
+        # A position may not be assigned to, and a dot has a meaning.
+        return "value" if self._nested is None else f"{self._nested}.value"
+
+    def _array(self, table: pa.Table) -> pa.ChunkedArray:
+        place = self._place()
+        if place in table.column_names:
+            return table.column(place)
+        base, _, part = place.partition(".")
+        return pc.struct_field(table.column(base), part)
+
+    def _series(self, table: pa.Table) -> pandas.Series[Any]:
+        if self._nested is not None:
+            return to_frame(table)[self._place()].rename(self.name)
+        place = [HEALPIX] if HEALPIX in table.column_names else []
+        flat = pa.table([*(table.column(c) for c in place), self._array(table)], names=[*place, self._place()])
+        return to_frame(flat)[self._place()].rename(self.name)
+
+
+class Column(Values):
+    """A value for each row of a catalog, or for each epoch of one of its nested columns; lazy.
+
+    Made by ``catalog["mag"]`` and ``catalog["lc.psfFlux"]``, and of other columns of the same catalog by comparisons,
+    arithmetic, ``& | ~``, and numpy's functions. Conditions choose rows (``catalog[catalog["mag"] < 20]``), values
+    become columns (``catalog.assign(colour=catalog["g"] - catalog["r"])``).
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where its values come from.
+    expression : Expression
+        What is computed of them.
+    name : str, optional
+        What a Series of it is called; by default the column it is, if it is one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import lsdb_ts as lt
+    >>> catalog = lt.from_dataframe(
+    ...     pd.DataFrame({"ra": [1.0, 2.0], "dec": 0.0, "g": [20.5, 19.0], "r": 19.0}), name="stars"
+    ... )
+    >>> catalog["g"] - catalog["r"] > 1
+    Column g - r > 1 (bool) of stars
+    >>> catalog[catalog["g"] - catalog["r"] > 1].compute().g.tolist()
+    [20.5]
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    isna = isnull = _method("{0}.isna()", "Tell which values are missing: null or NaN.")
+    notna = notnull = _method("not {0}.isna()", "Tell which values are not missing.")
+    __abs__ = abs = _method("abs{0}", "Return the values without their signs.")
+    min = _method("{0}.min()", "Return the smallest of the epochs of each row.")
+    max = _method("{0}.max()", "Return the largest of the epochs of each row.")
+    mean = _method("{0}.mean()", "Return the mean of the epochs of each row.")
+    sum = _method("{0}.sum()", "Return the sum of the epochs of each row.")
+    count = _method("{0}.count()", "Return the number of epochs of each row whose value is not missing.")
+    any = _method("{0}.any()", "Tell for each row whether the condition holds for any of its epochs.")
+    all = _method("{0}.all()", "Tell for each row whether the condition holds for all of its epochs.")
+
+    @property
+    def str(self) -> TextTests:
+        """Tests of text: ``startswith``, ``endswith``, ``contains``."""
+        return TextTests(self)
+
+    __lt__ = _operator("{0} < {1}")
+    __le__ = _operator("{0} <= {1}")
+    __gt__ = _operator("{0} > {1}")
+    __ge__ = _operator("{0} >= {1}")
+    __eq__ = _operator("{0} == {1}")  # type: ignore[assignment]
+    __ne__ = _operator("{0} != {1}")  # type: ignore[assignment]
+    __and__ = _operator("{0} and {1}")
+    __rand__ = _operator("{0} and {1}", swapped=True)
+    __or__ = _operator("{0} or {1}")
+    __ror__ = _operator("{0} or {1}", swapped=True)
+    __add__ = _operator("{0} + {1}")
+    __radd__ = _operator("{0} + {1}", swapped=True)
+    __sub__ = _operator("{0} - {1}")
+    __rsub__ = _operator("{0} - {1}", swapped=True)
+    __mul__ = _operator("{0} * {1}")
+    __rmul__ = _operator("{0} * {1}", swapped=True)
+    __truediv__ = _operator("{0} / {1}")
+    __rtruediv__ = _operator("{0} / {1}", swapped=True)
+    __floordiv__ = _operator("{0} // {1}")
+    __rfloordiv__ = _operator("{0} // {1}", swapped=True)
+    __mod__ = _operator("{0} % {1}")
+    __rmod__ = _operator("{0} % {1}", swapped=True)
+    __pow__ = _operator("{0} ** {1}")
+    __rpow__ = _operator("{0} ** {1}", swapped=True)
+    __neg__ = _method("-{0}", "Return the values with their signs turned.")
+    __invert__ = _method("not {0}", "Tell where the condition does not hold.")
+
+    def __bool__(self) -> bool:
+        raise PlanError(
+            f'"{self.expression.text}" is true or false row by row, not as a whole: join conditions with & | ~ (each '
+            f"in brackets), and not with and, or, not, or a chain of comparisons"
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **options: Any) -> Any:
+        """Let numpy's functions and numbers take part."""
+        template = _UFUNCS.get(ufunc.__name__)
+        if template is None or method != "__call__" or options:
+            raise PlanError(
+                f"numpy.{ufunc.__name__} is not part of the language of columns; there are {', '.join(_UFUNCS)}"
+            )
+        first, *others = inputs
+        if isinstance(first, Column):
+            return first._applied(template, *others)
+        return others[0]._applied(template, first, swapped=True)
+
+
+class TextTests:
+    """Tests of the values of a column of text."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+
+    def startswith(self, pattern: str) -> Column:
+        """Tell which texts begin so."""
+        return self._column._applied(f"{{0}}.str.startswith({pattern!r})")
+
+    def endswith(self, pattern: str) -> Column:
+        """Tell which texts end so."""
+        return self._column._applied(f"{{0}}.str.endswith({pattern!r})")
+
+    def contains(self, pattern: str) -> Column:
+        """Tell which texts hold a regular expression (of RE2) somewhere."""
+        return self._column._applied(f"{{0}}.str.contains({pattern!r})")
