@@ -77,8 +77,8 @@ class Scan(Node):
         cost = self.source.estimate(self._request(demand))
         kept = cost.memory * cost.kept / cost.rows if cost.rows else 0.0
         likely = kept * cost.likely / cost.kept if cost.kept else 0.0
-        # Row groups are decoded whole, then their wanted rows are taken.
-        return Forecast(cost.likely, likely, kept, cost.disk, peak=cost.memory + kept)
+        # Row groups are decoded whole out of their compressed pages, then their wanted rows are taken.
+        return Forecast(cost.likely, likely, kept, cost.disk, peak=cost.disk + cost.memory + kept)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the identity of the source."""
