@@ -1,10 +1,10 @@
-"""Where catalogs come from: a folder of HATS, or a table in memory. What can be done with them lives next door."""
+"""Where catalogs come from: a folder or URL of HATS, or a table in memory. What can be done with them is next door."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -21,22 +21,28 @@ if TYPE_CHECKING:
     import pandas
 
 
-def open_catalog(path: str | Path, columns: Sequence[str] | None = None) -> Catalog:
+def open_catalog(
+    path: str | Path, columns: Sequence[str] | None = None, storage_options: Mapping[str, Any] | None = None
+) -> Catalog:
     """Open a HATS catalog, or a collection with its margin; reads metadata only.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        Folder of the catalog or collection.
+        Folder of the catalog or collection, or its URL (``https://``, ``s3://``, whatever ``fsspec`` knows). Of remote
+        files, too, only the footers and the wanted columns of the wanted row groups are fetched.
     columns : sequence of str, optional
         Columns to keep. There is no need to: whatever is asked for later is what is read.
+    storage_options : mapping, optional
+        What the file system behind a URL wants to know: ``{"anon": True}`` for a public bucket, keys, headers. They
+        travel to the workers, and are in no text, plan or file.
 
     Raises
     ------
     CatalogError
-        The folder is not a catalog, or not a finished one.
+        The folder is not a catalog, or not a finished one; or the URL cannot be read.
     """
-    catalog = Catalog(Scan(HatsSource(open_hats(path))))
+    catalog = Catalog(Scan(HatsSource(open_hats(path, storage_options))))
     return catalog if columns is None else catalog[list(columns)]
 
 

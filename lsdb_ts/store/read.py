@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import plain_nested
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost, bytes_in_memory
+from lsdb_ts.store.files import AnyPath, opened
 from lsdb_ts.store.footers import Footer, footer
 from lsdb_ts.store.kept import Kept
 
@@ -42,7 +42,7 @@ DECODED: Kept[tuple[Any, ...], pa.ChunkedArray] = Kept(
 class Read:
     """One read of a file, as it happened."""
 
-    path: Path
+    path: AnyPath
     columns: tuple[str, ...]
     """Base columns and parts of nested ones (``lc.psfFlux``)."""
     row_groups: tuple[int, ...]
@@ -72,13 +72,13 @@ def recording() -> Iterator[list[Read]]:
 
 
 def read_rows(
-    path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
+    path: AnyPath, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
 ) -> pa.Table:
     """Read the row groups that can hold wanted rows; the caller still filters the rows themselves.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : pathlib.Path or RemotePath
         A Parquet file.
     columns : sequence of str
         Columns, in the order wanted; ``lc.psfFlux`` reads that part of a nested column only.
@@ -102,23 +102,21 @@ def read_rows(
     groups = found.groups(within, bounds or {})
     reading = _Reading(path, found, units)
     try:
-        if found.lies_inside(within):
-            table = reading.whole(groups)
-        else:
-            table = pa.concat_tables([reading.part(g) for g in groups]) if groups else reading.whole([])
+        is_whole = not groups or found.lies_inside(within)
+        table = reading.whole(groups) if is_whole else reading.parts(groups)
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
     reading.record(columns, groups)
     return table
 
 
-def estimate(path: Path, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None) -> Cost:
+def estimate(path: AnyPath, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None) -> Cost:
     """Return what :func:`read_rows` would read."""
     found = footer(path)
     chunks = found.chunks(columns)
     total = Cost()
     for g in found.groups(within, bounds or {}):
-        group = found.metadata.row_group(g)
+        group = found.group(g)
         read = [group.column(c) for c in chunks]
         kept = group.num_rows * found.share(g, within)
         total += Cost(
@@ -136,10 +134,9 @@ def limits(footers: Iterable[Footer], column: str) -> tuple[Any, Any] | None:
     low: Any = None
     high: Any = None
     for found in footers:
-        metadata = found.metadata
         (chunk,) = found.chunks([column]) or (None,)
-        for g in range(metadata.num_row_groups if chunk is not None else 0):
-            group = metadata.row_group(g)
+        for g in range(len(found) if chunk is not None else 0):
+            group = found.group(g)
             statistics = group.column(chunk).statistics
             if statistics is None or not statistics.has_min_max:
                 if statistics is not None and statistics.null_count == group.num_rows:
@@ -153,7 +150,7 @@ def limits(footers: Iterable[Footer], column: str) -> tuple[Any, Any] | None:
 class _Reading:
     """The reading of one file: opened when the first row group is not in memory, and counted."""
 
-    def __init__(self, path: Path, found: Footer, units: Mapping[str, Unit]) -> None:
+    def __init__(self, path: AnyPath, found: Footer, units: Mapping[str, Unit]) -> None:
         self._path = path
         self._footer = found
         self._units = units
@@ -162,20 +159,24 @@ class _Reading:
 
     def whole(self, groups: list[int]) -> pa.Table:
         """Read row groups of a file that is wanted as a whole: nothing is looked up and nothing is kept."""
-        return self._decoded(groups, list(self._units.values())).select(list(self._units))
+        names = [name for unit in self._units.values() for name in unit]
+        with self._opened([(g, names) for g in groups]) as file:
+            if self._footer.has_nested_dictionaries and groups:
+                # Arrow cannot join dictionaries inside lists from several row groups.
+                return pa.concat_tables([self._group(file, g, names) for g in groups]).select(list(self._units))
+            stored = [self._footer.first + g for g in groups]
+            table = _plain(file.read_row_groups(stored, columns=names, use_threads=False))
+        return table.select(list(self._units))
 
-    def part(self, group: int) -> pa.Table:
-        """Return a row group of a file of which a part is wanted, from memory where it is there."""
-        keys = [(self._footer.key, group, unit) for unit in self._units.values()]
-
-        def decode(missing: list[tuple[Any, ...]]) -> list[pa.ChunkedArray]:
-            table = self._decoded([group], [unit for _, _, unit in missing]).combine_chunks()
-            names = {unit: name for name, unit in self._units.items()}
-            return [table.column(names[unit]) for _, _, unit in missing]
-
-        columns = DECODED.take(keys, decode)
-        stored = (self._footer.schema.field(name) for name in self._units)
-        return pa.table(columns, pa.schema([f.with_type(c.type) for f, c in zip(stored, columns, strict=True)]))
+    def parts(self, groups: list[int]) -> pa.Table:
+        """Return row groups of a file of which a part is wanted, from memory where they are there."""
+        columns = DECODED.take(
+            [(self._footer.key, g, unit) for g in groups for unit in self._units.values()], self._missing
+        )
+        names = [self._footer.schema.field(name) for name in self._units]
+        schema = pa.schema([f.with_type(c.type) for f, c in zip(names, columns[: len(names)], strict=True)])
+        tables = [pa.table(columns[i : i + len(names)], schema) for i in range(0, len(columns), len(names))]
+        return pa.concat_tables(tables)
 
     def record(self, columns: Sequence[str], groups: list[int]) -> None:
         """Tell those who listen what was read."""
@@ -185,26 +186,43 @@ class _Reading:
             for reads in _RECORDERS:
                 reads.append(read)
 
-    def _decoded(self, groups: list[int], units: Iterable[Unit]) -> pa.Table:
-        names = [name for unit in units for name in unit]
+    def _missing(self, keys: list[tuple[Any, int, Unit]]) -> list[pa.ChunkedArray]:
+        """Decode units of row groups, all from one opening of the file."""
+        units: dict[int, list[Unit]] = {}
+        for _, g, unit in keys:
+            units.setdefault(g, []).append(unit)
+        names = {g: [name for unit in asked for name in unit] for g, asked in units.items()}
+        columns = {unit: column for column, unit in self._units.items()}
+        with self._opened(names.items()) as file:
+            tables = {g: self._group(file, g, asked).combine_chunks() for g, asked in names.items()}
+        return [tables[g].column(columns[unit]) for _, g, unit in keys]
+
+    def _opened(self, asked: Collection[tuple[int, list[str]]]) -> pq.ParquetFile:
+        """Open the file for some columns of some row groups, and count these."""
+        found = self._footer
         if _RECORDERS:
-            chunks = self._footer.chunks(names)
-            self._read.update((g, self._footer.bytes_on_disk([g], chunks)) for g in groups)
+            sizes = ((g, found.group(g).column(c).total_compressed_size) for g, n in asked for c in found.chunks(n))
+            for g, size in sizes:
+                self._read[g] = self._read.get(g, 0) + size
         # One read per column chunk: what Arrow would read ahead in one piece it would then copy.
-        with pq.ParquetFile(
-            self._path, metadata=self._footer.metadata, page_checksum_verification=True, pre_buffer=False
-        ) as file:
-            if not self._footer.has_nested_dictionaries:
-                return file.read_row_groups(groups, columns=names, use_threads=False)
-            # Arrow cannot join dictionaries inside lists from several row groups: take them one by one, and write the
-            # text out.
-            tables = [file.read_row_group(g, columns=names, use_threads=False) for g in groups]
-            if not tables:
-                tables = [file.read_row_groups([], columns=names)]
-            return pa.concat_tables([table.cast(plain_nested(table.schema)) for table in tables])
+        return pq.ParquetFile(
+            opened(self._path, (found.group(g).column(c) for g, names in asked for c in found.chunks(names))),
+            metadata=found.metadata,
+            page_checksum_verification=True,
+            pre_buffer=False,
+        )
+
+    def _group(self, file: pq.ParquetFile, g: int, names: list[str]) -> pa.Table:
+        return _plain(file.read_row_group(self._footer.first + g, columns=names, use_threads=False))
 
 
-def _units(path: Path, found: Footer, columns: Sequence[str]) -> dict[str, Unit]:
+def _plain(table: pa.Table) -> pa.Table:
+    """Write out the texts of dictionaries inside nested columns."""
+    kinds = plain_nested(table.schema)
+    return table if table.schema.equals(kinds) else table.cast(kinds)
+
+
+def _units(path: AnyPath, found: Footer, columns: Sequence[str]) -> dict[str, Unit]:
     """Group names by the column they are of, in the order wanted; raises CatalogError for one that is not there."""
     stored = set(found.schema.names)
     units: dict[str, Unit] = {}

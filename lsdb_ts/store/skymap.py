@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 
 import numpy as np
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.sky.pixel import Indices
+from lsdb_ts.store.files import AnyPath, read_files
 
 
-def read_skymap(root: Path) -> tuple[int, Indices, Indices] | None:
+def read_skymap(root: AnyPath) -> tuple[int, Indices, Indices] | None:
     """Read ``skymap.fits`` (or the older ``point_map.fits``) of a HATS catalog.
 
     Parameters
     ----------
-    root : pathlib.Path
+    root : pathlib.Path or RemotePath
         Folder of the catalog.
 
     Returns
@@ -29,13 +30,15 @@ def read_skymap(root: Path) -> tuple[int, Indices, Indices] | None:
     CatalogError
         The file is there and cannot be read.
     """
-    path = next((root / name for name in ("skymap.fits", "point_map.fits") if (root / name).exists()), None)
-    if path is None:
+    paths = [root / name for name in ("skymap.fits", "point_map.fits")]
+    found = [(path, content) for path, content in zip(paths, read_files(paths), strict=True) if content is not None]
+    if not found:
         return None
+    path, content = found[0]
     from astropy.io import fits
 
     try:
-        with fits.open(path) as hdus:
+        with fits.open(io.BytesIO(content)) as hdus:
             header, data = hdus[1].header, hdus[1].data
             columns = [np.asarray(data.field(i)).ravel().astype(np.int64) for i in range(len(data.columns))]
     except (OSError, IndexError, TypeError, ValueError) as error:

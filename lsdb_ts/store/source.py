@@ -1,4 +1,4 @@
-"""Where a scan gets the rows of a pixel and its halo: what any source offers, and a HATS catalog on disk as one.
+"""Where a scan gets the rows of a pixel and its halo: what any source offers, and a HATS catalog as one.
 
 Tables in memory live next door; what is asked, plans decide.
 """
@@ -6,6 +6,7 @@ Tables in memory live next door; what is asked, plans decide.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,12 @@ from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.files import AnyPath, state_of
 from lsdb_ts.store.footers import footer
 from lsdb_ts.store.hats import HatsCatalog
 from lsdb_ts.store.partition import Partition, inside, sorted_by_place
 from lsdb_ts.store.read import Bounds, estimate, limits, read_rows
+from lsdb_ts.store.remote import RemotePath
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +120,7 @@ def _cut(table: pa.Table, pixel: Pixel) -> list[pa.Table]:
 
 @dataclass(frozen=True, eq=False)
 class HatsSource:
-    """Rows of a HATS catalog on disk."""
+    """Rows of a HATS catalog, on disk or behind a URL."""
 
     catalog: HatsCatalog
 
@@ -155,7 +158,7 @@ class HatsSource:
         """Number of rows from the properties, or else from the files' footers."""
         if self.catalog.n_rows is not None:
             return self.catalog.n_rows
-        return sum(footer(path).metadata.num_rows for path in self._all_files())
+        return sum(footer(path).n_rows for path in self._all_files())
 
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and the largest value of a column from the files' footers."""
@@ -174,11 +177,11 @@ class HatsSource:
         return sum((estimate(p, columns, request.wanted, request.rows) for p in self._files(request)), Cost())
 
     def identity(self) -> Mapping[str, Any]:
-        """Return path, properties, and the size and time of the file that changes whenever the catalog is rewritten."""
-        listing = self.catalog.path / "partition_info.csv"
-        status = listing.stat() if listing.exists() else None
-        stamp = [status.st_size, status.st_mtime_ns] if status else None
-        return {"path": str(self.catalog.path.resolve()), "properties": dict(self.catalog.properties), "stamp": stamp}
+        """Return path, properties, and the state of the file that changes whenever the catalog is rewritten."""
+        path = self.catalog.path
+        stamp = json.loads(path.stamp) if isinstance(path, RemotePath) else state_of(path / "partition_info.csv")
+        where = path.resolve() if isinstance(path, Path) else path
+        return {"path": str(where), "properties": dict(self.catalog.properties), "stamp": stamp}
 
     def serves_halo(self, halo_arcsec: float) -> bool:
         """Tell whether the stored margin is wide enough for a halo; if not, it is read from the neighbouring pixels."""
@@ -191,10 +194,12 @@ class HatsSource:
         order = int(self.catalog.properties.get("hats_col_healpix_order", MAX_ORDER) or MAX_ORDER)
         return name if name in self.catalog.schema.names and order == MAX_ORDER else None
 
-    def _all_files(self) -> Iterator[Path]:
+    def _all_files(self) -> Iterator[AnyPath]:
+        self.catalog.learn_footers()
         return (path for pixel in self.catalog.layout for path in self.catalog.leaf_files(pixel))
 
-    def _files(self, request: Request) -> list[Path]:
+    def _files(self, request: Request) -> list[AnyPath]:
+        self.catalog.learn_footers()
         layout, pixel, halo_arcsec = self.catalog.layout, request.pixel, request.halo_arcsec
         if len(request.wanted) == 0:
             return []
@@ -219,7 +224,7 @@ class HatsSource:
         fields = [pa.field(HEALPIX, pa.int64())] if HEALPIX in columns else []
         return pa.schema([*fields, *project(self.schema, columns)])
 
-    def _read(self, path: Path, request: Request) -> pa.Table:
+    def _read(self, path: AnyPath, request: Request) -> pa.Table:
         """Read one file; every file comes back with the catalog's own schema and the place as first column."""
         within = request.wanted if self._stored_place == HEALPIX else None
         table = read_rows(path, self._columns_read(request.columns), within, request.rows)

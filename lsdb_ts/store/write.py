@@ -92,14 +92,19 @@ class Leaf:
         )
 
 
-def leaf_path(root: Path, pixel: Pixel, suffix: str = ".parquet") -> Path:
-    """Return where HATS keeps the rows of a pixel.
+def leaf_name(pixel: Pixel, suffix: str = ".parquet") -> str:
+    """Return where HATS keeps the rows of a pixel inside the folder of a catalog.
 
-    >>> leaf_path(Path("cat"), Pixel(6, 12345)).as_posix()
-    'cat/dataset/Norder=6/Dir=10000/Npix=12345.parquet'
+    >>> leaf_name(Pixel(6, 12345))
+    'dataset/Norder=6/Dir=10000/Npix=12345.parquet'
     """
     directory = pixel.number // 10_000 * 10_000
-    return root / "dataset" / f"Norder={pixel.order}" / f"Dir={directory}" / f"Npix={pixel.number}{suffix.rstrip('/')}"
+    return f"dataset/Norder={pixel.order}/Dir={directory}/Npix={pixel.number}{suffix.rstrip('/')}"
+
+
+def leaf_path(root: Path, pixel: Pixel, suffix: str = ".parquet") -> Path:
+    """Return the file of a pixel on this machine."""
+    return root / leaf_name(pixel, suffix)
 
 
 def write_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Leaf:
