@@ -16,6 +16,8 @@ HEALPIX = "_healpix_29"
 """Name of the spatial index column: int64, order-29 NESTED HEALPix number."""
 
 _UNIT, _ROLE = b"unit", b"role"
+_NO_ROLE = "none"
+"""What stands for the role of a column that must not be given one for its name: it is of another catalog's rows."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Roles:
     mag_error: str | None = None
     quality: str | None = None
     """Flag column: 0 or False means good."""
+    pm_ra: str | None = None
+    """Proper motion in right ascension, times cos(dec); mas/yr where the field has no unit."""
+    pm_dec: str | None = None
+    ref_epoch: str | None = None
+    """Epoch of the position, in Julian years."""
+    ra_error: str | None = None
+    """Standard error of the position along right ascension, times cos(dec); an angle."""
+    dec_error: str | None = None
 
     def items(self) -> list[tuple[str, str]]:
         """Return the roles that are filled, as (role, column) pairs."""
@@ -61,6 +71,12 @@ class Roles:
             if role is not None and role.decode() in cls.names():
                 found[role.decode()] = column.name
         return cls(**found)
+
+    @classmethod
+    def find(cls, schema: pa.Schema) -> Roles:
+        """Read the stored roles, and guess the others by name; columns of :func:`without_role` play none."""
+        free = [f.name for f in schema if _ROLE not in (f.metadata or {})]
+        return cls(**{**dict(cls.guess(free).items()), **dict(cls.of(schema).items())})
 
     @classmethod
     def guess(cls, names: Iterable[str]) -> Roles:
@@ -97,7 +113,28 @@ _KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
     "mag": ("psfMag", "mag"),
     "mag_error": ("psfMagErr", "magerr", "mag_err"),
     "quality": ("psfFlux_flag", "pixelFlags", "catflags"),
+    "pm_ra": ("pmra", "pmRA", "pmRa", "pm_ra"),
+    "pm_dec": ("pmdec", "pmDE", "pmDec", "pm_dec"),
+    "ref_epoch": ("ref_epoch",),
+    "ra_error": ("ra_error", "raErr", "coord_raErr"),
+    "dec_error": ("dec_error", "decErr", "coord_decErr"),
 }
+
+_KNOWN_UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("ra_error", "dec_error"), "mas"),
+    **dict.fromkeys(("raErr", "decErr", "coord_raErr", "coord_decErr"), "deg"),
+}
+"""Units that Gaia and Rubin give these columns, where a file does not tell."""
+
+COORDINATES = (
+    ("ra", "dec"),
+    ("RA", "DEC"),
+    ("coord_ra", "coord_dec"),
+    ("ra_deg", "dec_deg"),
+    ("RA_ICRS", "DE_ICRS"),
+    ("RAJ2000", "DEJ2000"),
+)
+"""Names under which tables in memory are looked through for ICRS positions."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +176,23 @@ def with_unit(column: pa.Field, unit: str) -> pa.Field:
     return column.with_metadata({**(column.metadata or {}), _UNIT: unit.encode()})
 
 
+def angle_unit_of(column: pa.Field) -> str | None:
+    """Return the unit stored with a field, or the one its name stands for in a known survey, or None."""
+    return unit_of(column) or _KNOWN_UNITS.get(column.name)
+
+
+def with_role(column: pa.Field, role: str) -> pa.Field:
+    """Return the field with a role stored in its metadata.
+
+    >>> Roles.of(pa.schema([with_role(pa.field("alpha", pa.float64()), "ra")])).ra
+    'alpha'
+    """
+    return column.with_metadata({**(column.metadata or {}), _ROLE: role.encode()})
+
+
 def without_role(column: pa.Field) -> pa.Field:
-    """Return the field without its role; the roles of the parts of a nested column stay."""
-    kept = {k: v for k, v in (column.metadata or {}).items() if k != _ROLE}
-    return column.with_metadata(kept or None)
+    """Return the field marked as playing no role, whatever its name; the roles of a nested column's parts stay."""
+    return with_role(column, _NO_ROLE)
 
 
 def like(schema: pa.Schema, known: pa.Schema) -> pa.Schema:

@@ -1,66 +1,100 @@
-"""The crossmatch node: pairs of rows of two catalogs within a radius. The search itself is a kernel."""
+"""The crossmatch node: what becomes of the pairs of two catalogs. Which rows are pairs, an algorithm finds."""
 
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.match import Positions, match
-from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.errors import PlanError, did_you_mean
+from lsdb_ts.plan.algorithm import Pairs
+from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.matched import Rows, marked, of_either, of_left, of_pairs, place_of, taken
+from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.schema import HEALPIX, with_unit, without_role
-from lsdb_ts.sky.align import align
-from lsdb_ts.sky.halo import dilated
+from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
+from lsdb_ts.schema import HEALPIX, with_role, with_unit, without_role
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
+from lsdb_ts.store.read import Bounds
 
 DISTANCE = "_dist_arcsec"
-_MAX_RADIUS_ARCSEC = 3600.0
-_HOW = ("inner", "left")
+PLACE = ("_ra", "_dec")
+"""Positions of rows that may come from either side."""
+
+_KEPT: Mapping[str, Kept] = {
+    "inner": "pairs",
+    "left": "left",
+    "right": "right",
+    "outer": "both",
+    "semi": "pairs",
+    "anti": "left",
+}
+_HOW = """a crossmatch is "inner" (pairs), "left", "right" or "outer" (pairs, and the rows of that side, or of both,
+without a partner), "semi" (left rows with a partner) or "anti" (left rows without)""".replace("\n", " ")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the columns of a match are called.
+
+    Attributes
+    ----------
+    suffixes : (str, str)
+        For names of the left and the right side that stand on both.
+    tail : str
+        Follows the names of the columns that the match adds.
+    shared : frozenset of str
+        Further names of either side that get its suffix.
+    """
+
+    suffixes: tuple[str, str]
+    tail: str = ""
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class Match(Node):
-    """For each left row, its nearest right rows within a radius.
+    """Pairs of rows of two catalogs and, on request, rows without a partner.
 
-    The result lies where the left rows lie. The right side is asked for a halo wider by the radius, so no pair is lost
-    at an edge, and the result itself can serve a halo.
+    A pair lies where its left row lies, a right row without a partner at its own place. Either side is asked for as
+    much halo as it takes that no pair is lost at an edge and that the result itself can serve a halo.
     """
 
-    left: Node
-    right: Node
-    radius_arcsec: float
-    n_neighbors: int
+    pairing: Pairing
     how: str
-    suffixes: tuple[str, str]
+    naming: Naming
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.radius_arcsec) and 0 < self.radius_arcsec <= _MAX_RADIUS_ARCSEC):
-            raise PlanError(
-                f"radius_arcsec={self.radius_arcsec}: need a radius above 0 and at most {_MAX_RADIUS_ARCSEC:.0f} "
-                f"arcsec (1 degree)"
-            )
-        if self.n_neighbors < 1:
-            raise PlanError(f"n_neighbors={self.n_neighbors}: need at least 1")
-        if self.how not in _HOW:
-            raise PlanError(f'how="{self.how}": a crossmatch is "inner" (matched left rows) or "left" (all left rows)')
-        needs_positions(self.left, "a crossmatch")
-        needs_positions(self.right, "a crossmatch")
-        names = [*self._left_names.values(), *self._right_names.values(), DISTANCE]
+        if self.how not in _KEPT:
+            raise PlanError(f'how="{self.how}": {did_you_mean(self.how, _KEPT)} {_HOW}')
+        check_frames(self.left, self.right)
+        if len(self.naming.suffixes) != 2 or not all(isinstance(s, str) for s in self.naming.suffixes):
+            raise PlanError(f"suffixes={self.naming.suffixes!r}: need one for the left side and one for the right")
+        names = [*self._left_names.values(), *self._right_names.values(), *(self._added if self._has_right else ())]
         twice = [n for n in names if names.count(n) > 1]
         if twice:
             raise PlanError(
                 f'the column "{twice[0]}" would stand twice in {self.name}: choose other suffixes than '
-                f"{self.suffixes}, or select fewer columns before the match"
+                f"{self.naming.suffixes}, or select fewer columns before the match"
             )
+
+    @property
+    def left(self) -> Node:
+        """The left side."""
+        return self.pairing.left
+
+    @property
+    def right(self) -> Node:
+        """The right side."""
+        return self.pairing.right
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -69,21 +103,53 @@ class Match(Node):
 
     @functools.cached_property
     def schema(self) -> pa.Schema:
-        """Left columns, right columns, and the separation; only names that stand on both sides get a suffix."""
+        """Left columns, right columns, separation, what the algorithm adds, and positions where both sides give them.
+
+        Only names that stand on both sides get a suffix. ``semi`` and ``anti`` keep the left columns only.
+        """
+        if not self._has_right:
+            return self.left.schema
         left = [f.with_name(self._left_names[f.name]) for f in self.left.schema]
         # The rows are left rows: their roles hold, those of the right side would stand beside them.
         right = [without_role(f).with_name(self._right_names[f.name]).with_nullable(True) for f in self.right.schema]
-        return pa.schema([*left, *right, with_unit(pa.field(DISTANCE, pa.float64()), "arcsec")])
+        added = [with_unit(pa.field(DISTANCE, pa.float64()), "arcsec"), *self.pairing.algorithm.added]
+        place = []
+        if self._either_side:
+            own = [self._left_names[c] for c in needs_positions(self.left, "a crossmatch")]
+            left = [(without_role(f) if f.name in own else f).with_nullable(True) for f in left]
+            place = [with_role(with_unit(pa.field(f"_{role}", pa.float64()), "deg"), role) for role in ("ra", "dec")]
+        named = [f.with_name(f.name + self.naming.tail) for f in added]
+        return pa.schema([*left, *right, *named, *place])
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Where both sides overlap, the finer of the two; for a left join all of the left."""
-        return align(self.left.layout, self.right.layout, self.radius_arcsec, keep_unmatched=self.how == "left")
+        """The finer of the two sides, wherever there may be a row of the result."""
+        return self.pairing.layout(_KEPT[self.how])
 
     @functools.cached_property
     def sky(self) -> Ranges | None:
-        """The sky of the left rows."""
-        return self.left.sky
+        """The sky of the rows that are kept."""
+        return self.pairing.sky(_KEPT[self.how])
+
+    @property
+    def count(self) -> int | None:
+        """The left rows, where each of them stands in the result once."""
+        return self.left.count if self.how == "left" and self.pairing.algorithm.single else None
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return those of the side the column is of; for positions of either side, what spans both."""
+        if self._has_right and column == DISTANCE + self.naming.tail:
+            return 0.0, float(self.pairing.algorithm.radius_arcsec)
+        if self._either_side and column in PLACE:
+            i = PLACE.index(column)
+            bounds = [node.limits(needs_positions(node, "a crossmatch")[i]) for node in self.children]
+            known = [b for b in bounds if b is not None]
+            return (min(b[0] for b in known), max(b[1] for b in known)) if len(known) == 2 else None
+        for node, names in zip(self.children, (self._left_names, self._right_names), strict=True):
+            found = _back([column], names)
+            if found:
+                return node.limits(found[0])
+        return None
 
     @property
     def name(self) -> str:
@@ -92,120 +158,158 @@ class Match(Node):
 
     @property
     def positions(self) -> tuple[str, str]:
-        """The left positions."""
+        """The left positions, or those of either side."""
+        if self._either_side:
+            return PLACE
         ra, dec = needs_positions(self.left, "a crossmatch")
         return self._left_names[ra], self._left_names[dec]
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
-        """Ask each side for its columns and positions, the right one for a halo wider by the radius."""
-        left, right = self._asked(demand.columns, self._left_names), self._asked(demand.columns, self._right_names)
-        # Left rows that do not matter to the result may be skipped; a skipped right row would change who is nearest.
-        rows = {
-            old: demand.rows[new] for old, new in {**self._left_names, HEALPIX: HEALPIX}.items() if new in demand.rows
-        }
-        sky = common(demand.sky, self.left.sky)
-        near = None if sky is None else dilated(Layout.of_ranges(sky), self.radius_arcsec)
-        asked_left = replace(demand, columns=(HEALPIX,), rows=rows)
-        asked_right = replace(demand, columns=(HEALPIX,), rows={}, sky=near)
-        return (
-            asked_left.plus([*needs_positions(self.left, "a crossmatch"), *left]),
-            asked_right.plus([*needs_positions(self.right, "a crossmatch"), *right], halo_arcsec=self.radius_arcsec),
-        )
+        """Ask each side for its columns and positions, and for the halo in which what decides its pairs may lie."""
+        columns = _back(demand.columns, self._left_names), _back(demand.columns, self._right_names)
+        return self.pairing.demands(demand, _KEPT[self.how], columns, self._skippable(demand))
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Match the pixel."""
         left, right = parts
-        left_rows, right_rows, separation = match(
-            _positions(left.table, needs_positions(self.left, "a crossmatch")),
-            _positions(right.table, needs_positions(self.right, "a crossmatch")),
-            self.radius_arcsec,
-            self.n_neighbors,
-        )
-        matched = np.zeros(len(left), dtype=bool)
-        matched[left_rows] = True
-        core_pairs = left.core[left_rows]
-        counts = {
-            "left_rows": int(left.core.sum()),
-            "matched": int((matched & left.core).sum()),
-            "pairs": int(core_pairs.sum()),
-            "pairs_from_halo": int((core_pairs & ~right.core[right_rows]).sum()),
-        }
-        right_index, distance = pa.array(right_rows), pa.array(separation)
-        if self.how == "left" and not matched.all():
-            alone = np.flatnonzero(~matched)
-            everyone = np.concatenate([left_rows, alone])
-            order = np.argsort(everyone, kind="stable")
-            absent = np.concatenate([np.zeros(left_rows.size, dtype=bool), np.ones(alone.size, dtype=bool)])[order]
-            left_rows = everyone[order]
-            right_index = pa.array(np.concatenate([right_rows, np.zeros(alone.size, np.int64)])[order], mask=absent)
-            distance = pa.array(np.concatenate([separation, np.zeros(alone.size)])[order], mask=absent)
-        return Partition(
-            self._joined(left.table, right.table, pa.array(left_rows), right_index, distance),
-            left.core[left_rows],
-            {self.name: counts},
-        )
+        pairs = self.pairing.pairs(left, right)
+        partnered = marked(len(right), pairs.right_rows)
+        left, pairs = self._trimmed(demand, left, pairs)
+        matched = marked(len(left), pairs.left_rows)
+        account = {self.name: self._counts(left, right, pairs, matched, partnered)}
+        if not self._has_right:
+            own = left.table.select([HEALPIX, *_named(left.table, self._left_names, demand)])
+            kept = left.with_table(own).filter(matched if self.how == "semi" else ~matched)
+            return replace(kept, account=account)
+        if self.how == "inner":
+            rows = of_pairs(left, pairs, matched)
+        elif self.how == "left":
+            rows = of_left(left, pairs, matched)
+        else:
+            alone = np.flatnonzero(~matched) if self.how == "outer" else np.empty(0, np.int64)
+            wanted = in_reach(place_of(right), demand.pixel, demand.halo_arcsec)
+            rows = of_either(left, right, pairs, alone, np.flatnonzero(~partnered & wanted))
+        return Partition(self._joined(demand, left.table, right.table, pairs, rows), rows.core, account)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the match."""
-        return {
-            "radius_arcsec": self.radius_arcsec,
-            "n_neighbors": self.n_neighbors,
-            "how": self.how,
-            "suffixes": list(self.suffixes),
-        }
+        names = self.naming
+        naming = {"suffixes": list(names.suffixes), "tail": names.tail, "shared": sorted(names.shared)}
+        return {**self.pairing.identity(), "how": self.how, **naming}
 
     @property
     def summary(self) -> str:
-        """Radius and kind."""
-        nearest = "nearest" if self.n_neighbors == 1 else f"{self.n_neighbors} nearest"
-        return f'match {nearest} within {self.radius_arcsec:g}", {self.how}'
+        """Algorithm and kind."""
+        return f"match {self.pairing.summary}, {self.how}"
+
+    @property
+    def _has_right(self) -> bool:
+        return self.how not in ("semi", "anti")
+
+    @property
+    def _either_side(self) -> bool:
+        return self.how in ("right", "outer")
+
+    @functools.cached_property
+    def _added(self) -> tuple[str, ...]:
+        """Names that the result has beside those of the two sides."""
+        added = (DISTANCE, *(f.name for f in self.pairing.algorithm.added))
+        return tuple(name + self.naming.tail for name in added) + (PLACE if self._either_side else ())
 
     @functools.cached_property
     def _left_names(self) -> Mapping[str, str]:
         # The left positions are the result's, even where they were not selected: they can still be asked for.
         names = dict.fromkeys([*self.left.schema.names, *needs_positions(self.left, "a crossmatch")])
-        return _suffixed(list(names), self.right.schema.names, self.suffixes[0])
+        if not self._has_right:
+            return {n: n for n in names}
+        others = {*self.right.schema.names, *self._added, *self.naming.shared}
+        return _suffixed(names, others, self.naming.suffixes[0])
 
     @functools.cached_property
     def _right_names(self) -> Mapping[str, str]:
-        return _suffixed(self.right.schema.names, self.left.schema.names, self.suffixes[1])
+        if not self._has_right:
+            return {}
+        others = {*self.left.schema.names, *self._added, *self.naming.shared}
+        return _suffixed(self.right.schema.names, others, self.naming.suffixes[1])
 
-    def _asked(self, columns: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
-        """Translate demanded columns back to the names of one side."""
-        back = {new: old for old, new in names.items()}
-        found = []
-        for column in columns:
-            base, dot, part = column.partition(".")
-            if column in back:
-                found.append(back[column])
-            elif dot and base in back:
-                found.append(f"{back[base]}.{part}")
-        return tuple(found)
+    def _skippable(self, demand: Demand) -> tuple[Bounds, Bounds]:
+        """Return the bounds on rows that either side may be told.
 
-    def _joined(
-        self, left: pa.Table, right: pa.Table, left_rows: pa.Array, right_rows: pa.Array, distance: pa.Array
-    ) -> pa.Table:
-        columns = {HEALPIX: left.column(HEALPIX).take(left_rows)}
-        for name in left.column_names:
-            if name in self._left_names:
-                columns[self._left_names[name]] = left.column(name).take(left_rows)
-        for name in right.column_names:
-            if name in self._right_names:
-                columns[self._right_names[name]] = _take_or_null(right.column(name), right_rows)
-        return pa.table({**columns, DISTANCE: distance})
+        A left row that does not matter may be left out unless others are compared with it, or its partner would then
+        stand alone. A right row that is left out changes who is nearest; where all are taken, it changes nothing,
+        unless its partner would then stand alone.
+        """
+        decided = self.pairing.algorithm.decided
+        left = decided in ("pair", "left") and not self._either_side
+        right = decided == "pair" and self.how in ("inner", "right")
+        mine = {**self._left_names, HEALPIX: HEALPIX} if left else {}
+        theirs = self._right_names if right else {}
+        return _translated(demand.rows, mine), _translated(demand.rows, theirs)
+
+    def _trimmed(self, demand: Demand, left: Partition, pairs: Pairs) -> tuple[Partition, Pairs]:
+        """Drop left rows that were read only to decide on pairs."""
+        if not self.pairing.widened(_KEPT[self.how])[0]:
+            return left, pairs
+        wanted = in_reach(place_of(left), demand.pixel, demand.halo_arcsec)
+        if wanted.all():
+            return left, pairs
+        pairs = pairs.take(wanted[pairs.left_rows])
+        return left.filter(wanted), replace(pairs, left_rows=(np.cumsum(wanted) - 1)[pairs.left_rows])
+
+    def _counts(
+        self, left: Partition, right: Partition, pairs: Pairs, matched: NDArray[np.bool_], partnered: NDArray[np.bool_]
+    ) -> dict[str, int]:
+        """Count what is in the pixel itself."""
+        here = left.core[pairs.left_rows]
+        counts = {"left_rows": left.core, "matched": left.core & matched, "unmatched": left.core & ~matched}
+        counts |= {"pairs": here, "pairs_from_halo": here & ~right.core[pairs.right_rows]}
+        if self._either_side:
+            counts |= {"right_rows": right.core, "right_unmatched": right.core & ~partnered}
+        return {name: int(np.count_nonzero(mask)) for name, mask in counts.items()}
+
+    def _joined(self, demand: Demand, left: pa.Table, right: pa.Table, pairs: Pairs, rows: Rows) -> pa.Table:
+        """Return the demanded columns of the rows."""
+        columns: dict[str, Any] = {}
+        mine, theirs = ((HEALPIX, *needs_positions(node, "a crossmatch")) for node in self.children)
+        for name, own, other in zip((HEALPIX, *PLACE), mine, theirs, strict=True):
+            if name not in demand.columns or (name != HEALPIX and not self._either_side):
+                continue
+            columns[name] = taken(left.column(own), rows.left)
+            if self._either_side:
+                columns[name] = pc.coalesce(columns[name], taken(right.column(other), rows.right))
+        for name in _named(left, self._left_names, demand):
+            columns[self._left_names[name]] = taken(left.column(name), rows.left)
+        for name in _named(right, self._right_names, demand):
+            columns[self._right_names[name]] = taken(right.column(name), rows.right)
+        added = {DISTANCE: pairs.separation_arcsec, **pairs.added}
+        for name, values in added.items():
+            if name + self.naming.tail in demand.columns:
+                columns[name + self.naming.tail] = taken(pa.chunked_array([pa.array(values)]), rows.pair)
+        return pa.table(columns or {HEALPIX: taken(left.column(HEALPIX), rows.left)})
 
 
-def _suffixed(names: Sequence[str], others: Sequence[str], suffix: str) -> dict[str, str]:
-    shared = {*others, DISTANCE}
-    return {n: n + suffix if n in shared else n for n in names}
+def _suffixed(names: Iterable[str], others: set[str], suffix: str) -> dict[str, str]:
+    return {n: n + suffix if n in others else n for n in names}
 
 
-def _positions(table: pa.Table, names: tuple[str, str]) -> Positions:
-    ra, dec = (table.column(n).to_numpy() for n in names)
-    return Positions.of(table.column(HEALPIX).to_numpy(), ra, dec)
+def _named(table: pa.Table, names: Mapping[str, str], demand: Demand) -> list[str]:
+    """Return the columns of one side that are demanded, in the table's order."""
+    wanted = {*demand.columns, *(c.partition(".")[0] for c in demand.columns)}
+    return [n for n in table.column_names if names.get(n) in wanted]
 
 
-def _take_or_null(column: pa.ChunkedArray, rows: pa.Array) -> pa.ChunkedArray:
-    if len(column) == 0:
-        return pa.chunked_array([pa.nulls(len(rows), column.type)])
-    return column.take(rows)
+def _back(columns: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Translate demanded columns back to the names of one side."""
+    back = {new: old for old, new in names.items()}
+    found = []
+    for column in columns:
+        base, dot, part = column.partition(".")
+        if column in back:
+            found.append(back[column])
+        elif dot and base in back:
+            found.append(f"{back[base]}.{part}")
+    return tuple(found)
+
+
+def _translated(rows: Bounds, names: Mapping[str, str]) -> Bounds:
+    return {old: rows[new] for old, new in names.items() if new in rows}

@@ -263,9 +263,10 @@ def test_roles_can_be_given_to_a_frame():
 
 
 def test_a_frame_where_a_catalog_is_needed_says_how_to_make_one(catalog):
-    for verb in (lambda: catalog.crossmatch(FRAME), lambda: catalog.nest(FRAME, on="objectId")):
-        with pytest.raises(PlanError, match=r"got a DataFrame: make one with lt\.from_dataframe"):
-            verb()
+    with pytest.raises(PlanError, match=r"got a DataFrame: make one with lt\.from_dataframe"):
+        catalog.nest(FRAME, on="objectId")
+    with pytest.raises(PlanError, match=r"no columns ra and dec.*lt\.from_dataframe"):
+        catalog.crossmatch(FRAME.rename(columns={"ra": "lon"}))
 
 
 def test_a_catalog_is_asked_for_its_columns_like_a_frame(catalog):

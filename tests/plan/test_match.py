@@ -40,9 +40,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("match")
 
 
-@pytest.mark.parametrize("left_rows", [150, 1200])
 @pytest.mark.parametrize(
-    ("right_rows", "margin_arcsec"), [(150, None), (1200, None), (150, 5.0), (1200, 5.0), (400, 0.5)]
+    ("left_rows", "right_rows", "margin_arcsec"),
+    [(150, 1200, None), (1200, 150, None), (150, 150, 5.0), (150, 1200, 5.0), (1200, 400, 0.5)],
 )
 def test_a_match_equals_brute_force_with_a_stored_margin_and_without(folder, left_rows, right_rows, margin_arcsec):
     left = on_disk(folder / f"left{left_rows}{right_rows}{margin_arcsec}", LEFT, "objects", left_rows)

@@ -1,0 +1,115 @@
+"""A crossmatch equals brute force as multisets, of any kind, on any sky, in any layouts, and can be matched again."""
+
+import numpy as np
+import pytest
+
+from lsdb_ts.plan.algorithm import Nearest
+from lsdb_ts.plan.match import Match, Naming
+from lsdb_ts.plan.node import produce, whole
+from lsdb_ts.plan.pairing import Pairing
+from tests.plan.matchcases import Rows, brute_pairs, computed, joined, random_side, random_sky
+
+HOWS = ("inner", "left", "right", "outer", "semi", "anti")
+N_SKIES, BLOCKS = 1000, 20
+
+
+def random_nearest(rng, radius):
+    n_neighbors = [1, 1, 2, 3, None][int(rng.integers(5))]
+    least = radius * rng.uniform(0, 0.5) if rng.random() < 0.3 else 0.0
+    mutual = n_neighbors == 1 and rng.random() < 0.5
+    return Nearest(radius, n_neighbors, least, mutual)
+
+
+def crossmatched(left, right, algorithm, how):
+    return Match(Pairing(left, right, algorithm), how, Naming(("_l", "_r")))
+
+
+def as_rows(node, table):
+    keys = [c for c in table.column_names if c.endswith("_id")]
+    place = [table[c].to_pylist() for c in node.positions]
+    own = "_dist_arcsec" in table.column_names and node.how not in ("semi", "anti")
+    separation = table["_dist_arcsec"].to_pylist() if own else [None] * len(table)
+    rows = zip(zip(*(table[k].to_pylist() for k in keys), strict=True), *place, separation, strict=True)
+    return [(key, (ra, dec), d) for key, ra, dec, d in rows]
+
+
+def in_order(rows):
+    return sorted(rows, key=lambda row: [-1 if k is None else k for k in row[0]])
+
+
+def assert_same_rows(found, expected):
+    found, expected = in_order(found), in_order(expected)
+    assert [r[:2] for r in found] == [r[:2] for r in expected]
+    assert [r[2] is None for r in found] == [r[2] is None for r in expected]
+    separations = [(a[2], b[2]) for a, b in zip(found, expected, strict=True) if a[2] is not None]
+    assert all(abs(a - b) < 1e-6 for a, b in separations)
+
+
+def add_up(account, found, how):
+    """Tell whether what a match counted is what it returned."""
+    if not account:
+        return not found
+    (counts,) = account.values()
+    whole = counts["left_rows"] == counts["matched"] + counts["unmatched"]
+    rows = {
+        "inner": counts["pairs"],
+        "left": counts["pairs"] + counts["unmatched"],
+        "semi": counts["matched"],
+        "anti": counts["unmatched"],
+    }
+    if how in ("right", "outer"):
+        rows["right"] = counts["pairs"] + counts["right_unmatched"]
+        rows["outer"] = rows["right"] + counts["unmatched"]
+    return whole and rows[how] == len(found)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_match_of_any_kind_equals_brute_force_on_a_thousand_skies(block):
+    for seed in range(block, N_SKIES, BLOCKS):
+        left, right, radius, rng = random_sky(seed)
+        algorithm = random_nearest(rng, radius)
+        a, b = Rows.of(left, "l"), Rows.of(right, "r")
+        pairs = brute_pairs(a, b, algorithm)
+        how = HOWS[seed // BLOCKS % len(HOWS)]
+        node = crossmatched(left, right, algorithm, how)
+        table, account = computed(node)
+        found = as_rows(node, table)
+        assert_same_rows(found, joined(a, b, pairs, how))
+        assert add_up(account, found, how)
+        assert node.count in (None, len(found))
+
+
+@pytest.mark.parametrize("seed", range(2000, 2040))
+@pytest.mark.parametrize("again_on", ["left", "right"])
+def test_a_result_can_be_matched_again_on_either_side(seed, again_on):
+    left, right, radius, rng = random_sky(seed)
+    third = random_side("t", *random_positions(left, right), radius, rng)
+    first, second = random_nearest(rng, radius), random_nearest(rng, radius * 0.7)
+    how, then = rng.choice(HOWS, 2)
+    inner = crossmatched(left, right, first, how)
+    sides = (inner, third) if again_on == "left" else (third, inner)
+    node = crossmatched(*sides, second, then)
+
+    a, b, c = Rows.of(left, "l"), Rows.of(right, "r"), Rows.of(third, "t")
+    made = Rows.joined(joined(a, b, brute_pairs(a, b, first), how), 1 if how in ("semi", "anti") else 2)
+    mine, theirs = (made, c) if again_on == "left" else (c, made)
+    pairs = brute_pairs(mine, theirs, second)
+    table, _ = computed(node)
+    assert_same_rows(as_rows(node, table), joined(mine, theirs, pairs, then))
+
+
+def random_positions(left, right):
+    """Return positions near some of both sides."""
+    ra, dec = (
+        np.concatenate([side.source.table[side.positions[k]].to_numpy() for side in (left, right)]) for k in (0, 1)
+    )
+    return ra[::2], dec[::2]
+
+
+def test_rows_of_a_result_are_sorted_by_place():
+    left, right, radius, _ = random_sky(12)
+    for how in HOWS:
+        node = crossmatched(left, right, Nearest(radius, None), how)
+        for pixel in node.layout:
+            place = produce(node, whole(node).at(pixel)).table["_healpix_29"].to_numpy()
+            assert (np.diff(place) >= 0).all()
