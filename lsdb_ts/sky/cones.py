@@ -85,6 +85,7 @@ class Cones:
         inside, known = np.zeros(ra.size, dtype=bool), ~bad_positions(ra, dec)
         place = np.zeros(ra.size, dtype=np.int64)
         place[known] = spatial_index(ra[known], dec[known])
+        known &= self._sky.contains(place)
         for table in self._tables:
             open_rows = np.flatnonzero(known & ~inside)
             for rows, cones in table.candidates(cell_of(place[open_rows], table.order)):

@@ -129,6 +129,10 @@ class Layout:
             return "Layout(empty)"
         return f"Layout({len(self)} pixels, orders {self.orders.min()} to {self.orders.max()})"
 
+    def __getstate__(self) -> dict[str, Indices]:
+        # Plans travel to workers: what can be computed again stays behind.
+        return {"orders": self.orders, "numbers": self.numbers}
+
     @functools.cached_property
     def starts(self) -> Indices:
         """First order-29 number of each leaf."""

@@ -1,5 +1,7 @@
 """Layouts tile the sky: leaves are disjoint, small enough, and nothing is left over."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,3 +101,22 @@ def test_the_whole_sky_is_all_pixels_of_an_order():
     assert list(Layout.of_arrays([], []).complement()) == list(Layout.whole_sky())
     place = spatial_index(*hard_sky(500, seed=3))
     assert np.array_equal(sky.leaf_of(place), cell_of(place, 2))
+
+
+@given(layouts())
+def test_a_layout_travels_without_what_can_be_computed_again(layout):
+    weight = len(pickle.dumps(layout))
+    found = layout.starts, layout.stops, layout.ranges
+    again = pickle.loads(pickle.dumps(layout))
+    assert list(again) == list(layout)
+    assert list(again.ranges) == list(found[2])
+    assert len(pickle.dumps(layout)) == weight
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 40)), max_size=12))
+def test_pixels_of_touching_intervals_do_not_cross_from_one_to_the_next(spans):
+    unit, edges = 4 ** (MAX_ORDER - 4), sorted({0, *(a for a, _ in spans), *(a + n for a, n in spans)})
+    starts, stops = (np.array(part, dtype=np.int64) * unit for part in (edges[:-1], edges[1:]))
+    layout = Layout.of_intervals(starts, stops)
+    one_by_one = [p for a, b in zip(starts, stops, strict=True) for p in Layout.of_ranges(Ranges.of([a], [b]))]
+    assert list(layout) == one_by_one

@@ -1,0 +1,236 @@
+"""How long planning a crossmatch takes, before any row is read: catalogs of up to a million partitions a side.
+
+    python benchmarks/planning.py [--leaves N ...] [--json FILE]
+
+The catalogs are layouts without files: leaves as fine as the stars of the Galaxy are dense, their rows made when one is
+read. "plan s" is from two opened catalogs to the pixels of their match, "align s" the layouts' part of it; "peak MB" is
+what planning allocates beyond the layouts given, and "plan MB" what travels to each worker, once.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import platform
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lsdb_ts.catalog import Catalog
+from lsdb_ts.plan.node import check, whole
+from lsdb_ts.plan.scan import Scan
+from lsdb_ts.schema import HEALPIX
+from lsdb_ts.sky import Layout, Ranges, align
+from lsdb_ts.sky.pixel import centre
+from lsdb_ts.sky.ranges import counted
+from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.partition import Partition
+from lsdb_ts.store.source import Request, split
+
+RADIUS_ARCSEC = 1.0
+COARSEST, FINEST = 3, 13
+ROW_ORDER = 15
+"""Both catalogs have a star at the centre of every cell of this order, and no other."""
+GOALS = {200_000: 1.0, 600_000: 2.0}
+"""Seconds that planning may take, by leaves a side."""
+GOAL_MB = 300.0
+GOAL_FIRST_S = 0.5
+CASES = [(200_000, 0), (600_000, 0), (600_000, 3), (600_000, -3), (1_000_000, 0)]
+"""Leaves of the finer side, and by how many orders the right side is coarser, or (below 0) the left one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stars:
+    """A catalog that is only a layout: the rows of a pixel are made when they are asked for."""
+
+    name: str
+    layout: Layout
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(c, pa.float64()) for c in ("ra", "dec", "mag")])
+
+    @property
+    def positions(self) -> tuple[str, str]:
+        return "ra", "dec"
+
+    @property
+    def sky(self) -> Ranges | None:
+        return None
+
+    @property
+    def count(self) -> int:
+        return int(((self.layout.stops - self.layout.starts) >> _WIDTH).sum())
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        return None
+
+    def partition(self, request: Request) -> Partition:
+        cells = Ranges.of(request.wanted.starts >> _WIDTH, (request.wanted.stops - 1 >> _WIDTH) + 1)
+        numbers = counted(cells.starts, cells.stops)
+        ra, dec = centre(numbers, ROW_ORDER)
+        place = (numbers << _WIDTH) + (1 << (_WIDTH - 1)) + (1 << (_WIDTH - 2))
+        columns = {HEALPIX: place, "ra": ra, "dec": dec, "mag": np.zeros(numbers.size)}
+        return split([pa.table({HEALPIX: place, **{c: columns[c] for c in request.columns}})], request)
+
+    def estimate(self, request: Request) -> Cost:
+        rows = int((request.wanted.stops - request.wanted.starts).sum() >> _WIDTH)
+        return Cost(rows, rows, rows, 24 * rows, 24 * rows)
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"name": self.name}
+
+
+_WIDTH = 2 * (29 - ROW_ORDER)
+
+
+def galaxy(cells: np.ndarray, order: int, patches: float) -> np.ndarray:
+    """Return how many stars cells of an order hold, relative to others: a disc, with patches of a few degrees."""
+    ra, dec = (np.radians(x) for x in centre(cells, order))
+    pole_ra, pole_dec = np.radians(192.859), np.radians(27.128)
+    sin_b = np.sin(dec) * np.sin(pole_dec) + np.cos(dec) * np.cos(pole_dec) * np.cos(ra - pole_ra)
+    density = 0.02 + np.exp(-np.abs(np.degrees(np.arcsin(np.clip(sin_b, -1, 1)))) / 5)
+    return density * (1 + 0.4 * np.sin(40 * ra + patches) * np.sin(40 * dec)) / 4.0**order
+
+
+def layout_of(leaves: int, patches: float) -> Layout:
+    """Split pixels until none holds too many stars; how many are too many is sought until there are enough leaves."""
+    low, high = 1e-12, 1.0
+    for _ in range(18):
+        limit = float(np.sqrt(low * high))
+        made = _split_until(limit, patches, 2 * leaves)
+        if made is not None and abs(len(made) - leaves) < leaves / 200:
+            break
+        low, high = (limit, high) if made is None or len(made) > leaves else (low, limit)
+    if made is None:
+        raise SystemExit(f"no layout of {leaves} leaves was found")
+    return made
+
+
+def _split_until(limit: float, patches: float, most: int) -> Layout | None:
+    orders, numbers = [], []
+    cells = np.arange(12 << (2 * COARSEST))
+    for order in range(COARSEST, FINEST + 1):
+        fits = (galaxy(cells, order, patches) <= limit) | (order == FINEST)
+        orders.append(np.full(int(fits.sum()), order))
+        numbers.append(cells[fits])
+        cells = (cells[~fits][:, None] * 4 + np.arange(4)).ravel()
+        if cells.size + sum(n.size for n in numbers) > most:
+            return None
+    return Layout.of_arrays(np.concatenate(orders), np.concatenate(numbers))
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - start
+
+
+def fresh(sides: list[Layout]) -> tuple[Layout, Layout]:
+    """Return the same layouts, that have computed nothing yet."""
+    left, right = (Layout(layout.orders, layout.numbers) for layout in sides)
+    return left, right
+
+
+def planned(left: Layout, right: Layout) -> Catalog:
+    """Plan a crossmatch down to its pixels."""
+    a, b = (Catalog(Scan(Stars(name, layout))) for name, layout in (("a", left), ("b", right)))
+    matched = a.crossmatch(b, RADIUS_ARCSEC)
+    matched.layout  # noqa: B018  (it is computed when first asked for)
+    return matched
+
+
+def one_case(leaves: int, coarser: int) -> dict[str, Any]:
+    """Plan one crossmatch in this process."""
+    fewer = [max(leaves >> (2 * max(steps, 0)), 100) for steps in (-coarser, coarser)]
+    sides = [layout_of(n, float(i)) for i, n in enumerate(fewer)]
+    small = [Catalog(Scan(Stars(f"warm_{i}", layout_of(2000, float(i))))) for i in (0, 1)]
+    small[0].crossmatch(small[1], RADIUS_ARCSEC).partitions[0].compute(progress=False)
+    _, align_s = timed(lambda: align(*fresh(sides), RADIUS_ARCSEC, keep_unmatched=False))
+    left, right = fresh(sides)
+    matched, plan_s = timed(lambda: planned(left, right))
+    _, check_s = timed(lambda: check(matched.plan, whole(matched.plan)))
+    _, first_s = timed(lambda: matched.partitions[0].compute(progress=False))
+    frame, middle_s = timed(lambda: matched.partitions[matched.npartitions // 2].compute(progress=False))
+    if len(frame) == 0 or frame["_dist_arcsec"].max() > 1e-6:
+        raise SystemExit("the partition computed is wrong, so times mean nothing")
+    weight = len(pickle.dumps(matched.plan))
+    left, right = fresh(sides)
+    # Once more, slowly: every allocation is followed.
+    tracemalloc.start()
+    again = planned(left, right)
+    check(again.plan, whole(again.plan))
+    peak = tracemalloc.get_traced_memory()[1]
+    return {
+        "left": len(left),
+        "right": len(right),
+        "orders": f"{left.orders.min()}-{left.orders.max()} x {right.orders.min()}-{right.orders.max()}",
+        "tasks": matched.npartitions,
+        "align s": align_s,
+        "plan s": plan_s,
+        "check s": check_s,
+        "peak MB": peak / 1e6,
+        "first partition s": first_s,
+        "another s": middle_s,
+        "plan MB": weight / 1e6,
+    }
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    lines = [f"| {' | '.join(rows[0])} |", f"|{' ---: |' * len(rows[0])}"]
+    for row in rows:
+        cells = [
+            format(v, ".3f" if isinstance(v, float) else ",") if not isinstance(v, str) else v for v in row.values()
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def missed(leaves: int, row: dict[str, Any]) -> list[str]:
+    """Say which goals a case misses."""
+    goals = {"first partition s": GOAL_FIRST_S}
+    if leaves in GOALS:
+        goals |= {"plan s": GOALS[leaves] - row["check s"], "peak MB": GOAL_MB}
+    return [
+        f"{leaves:,}: {name} is {row[name]:.3f}, the goal {most:g}" for name, most in goals.items() if row[name] > most
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--leaves", type=int, nargs="+", help="only cases of so many leaves a side")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument("--one", type=int, nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        print(json.dumps(one_case(*asked.one)))
+        return
+    cases = CASES if asked.leaves is None else [(n, 0) for n in asked.leaves]
+    rows, late = [], []
+    for leaves, coarser in cases:
+        call = [sys.executable, __file__, "--one", str(leaves), str(coarser)]
+        done = subprocess.run(call, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        late += missed(leaves, rows[-1])
+    where = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    print(f"{datetime.now(tz=UTC):%Y-%m-%d}, {where}; load {os.getloadavg()[0]:.1f}\n\n{as_markdown(rows)}\n")
+    print("\n".join(late) if late else "all goals are met")
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
