@@ -217,6 +217,40 @@ def lightcurve(
     return DONE
 
 
+@app.command()
+@reported
+def index(
+    catalog: CatalogPath,
+    column: Annotated[
+        str, typer.Option("--column", "-c", help="Column of the ids.", show_default="the one with the role id")
+    ] = "",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> int | None:
+    """Build the index of an id column beside a catalog, so that rows and light curves are found by id at once.
+
+    It is a HATS index catalog, listed in the collection if there is one. One that is up to date is left as it is.
+    """
+    from lsdb_ts.run.progress import stage
+    from lsdb_ts.schema import Roles
+    from lsdb_ts.store.hats import open_hats
+    from lsdb_ts.store.index_writer import build_index
+
+    opened = open_hats(catalog)
+    chosen = column or Roles.of(opened.schema).id
+    if chosen is None:
+        raise PlanError(f"{opened.name} does not say which column holds its ids: give --column")
+    with stage(f"index {chosen}", len(opened.layout), "partitions", False if as_json else None) as advance:
+        report = build_index(catalog, chosen, advance=advance)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        nameless = f"; {report.nameless:,} rows have no id" if report.nameless else ""
+        done = "indexed" if report.built else "is up to date"
+        _print(f"{chosen} of {opened.name} {done}: {report.rows:,} rows in {report.path}{nameless}")
+    return DONE
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the process ends with one of its exit codes."""
     app(args=list(arguments) if arguments is not None else None, prog_name="lsdb-ts")
