@@ -260,3 +260,13 @@ def test_as_a_program_it_ends_with_its_exit_code_and_no_traceback(tmp_path):
     assert failed.stdout == ""
     assert failed.stderr.startswith("error: ")
     assert program("info").returncode == cli.MISUSE
+
+
+def test_index_builds_once_and_says_what_it_did(raw_collection):
+    first = json.loads(run("index", raw_collection, "--json"))
+    assert first["built"]
+    assert (first["column"], first["nameless"]) == ("objectId", 0)
+    assert "is up to date" in run("index", raw_collection, "--column", "objectId")
+    assert "did you mean" in run("index", raw_collection, "-c", "objctId", code=cli.MISUSE)
+    some = lt.open_catalog(raw_collection).head(1)["objectId"].tolist()
+    assert lt.open_catalog(raw_collection).loc_ids(some).compute()["objectId"].tolist() == some
