@@ -241,7 +241,7 @@ def test_looking_up_one_object_reads_only_the_columns_it_shows(out, truth):
 
 def test_every_command_and_every_option_explains_itself():
     root = typer.main.get_command(cli.app)
-    assert set(root.commands) == {"repartition", "info", "verify", "lightcurve"}
+    assert set(root.commands) == {"repartition", "info", "verify", "lightcurve", "index"}
     for name, command in root.commands.items():
         assert command.help, name
         silent = [p.name for p in command.params if not getattr(p, "help", None)]
@@ -262,11 +262,14 @@ def test_as_a_program_it_ends_with_its_exit_code_and_no_traceback(tmp_path):
     assert program("info").returncode == cli.MISUSE
 
 
-def test_index_builds_once_and_says_what_it_did(raw_collection):
-    first = json.loads(run("index", raw_collection, "--json"))
+def test_index_builds_once_and_the_catalog_stays_whole(out, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    first = json.loads(run("index", copy, "--json"))
     assert first["built"]
-    assert (first["column"], first["nameless"]) == ("objectId", 0)
-    assert "is up to date" in run("index", raw_collection, "--column", "objectId")
-    assert "did you mean" in run("index", raw_collection, "-c", "objctId", code=cli.MISUSE)
-    some = lt.open_catalog(raw_collection).head(1)["objectId"].tolist()
-    assert lt.open_catalog(raw_collection).loc_ids(some).compute()["objectId"].tolist() == some
+    assert (first["column"], first["nameless"], first["rows"]) == ("objectId", 0, 200)
+    assert "is up to date" in run("index", copy, "--column", "objectId")
+    assert "did you mean" in run("index", copy, "-c", "objctId", code=cli.MISUSE)
+    some = lt.open_catalog(copy).head(1)["objectId"].tolist()
+    assert lt.open_catalog(copy).loc_ids(some).compute()["objectId"].tolist() == some
+    run("verify", copy)
