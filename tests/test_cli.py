@@ -1,6 +1,7 @@
 """The command line: each command does what its function does, says it readably, and ends with the right exit code."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
