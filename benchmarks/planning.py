@@ -1,10 +1,12 @@
 """How long planning a crossmatch takes, before any row is read: catalogs of up to a million partitions a side.
 
-    python benchmarks/planning.py [--leaves N ...] [--json FILE]
+    python benchmarks/planning.py [--leaves N ...] [--json FILE] [--peer PYTHON]
 
 The catalogs are layouts without files: leaves as fine as the stars of the Galaxy are dense, their rows made when one is
-read. "plan s" is from two opened catalogs to the pixels of their match, "align s" the layouts' part of it; "peak MB" is
-what planning allocates beyond the layouts given, and "plan MB" what travels to each worker, once.
+read. Each case runs in a process of its own. "plan s" is from two opened catalogs to the pixels of their match, "align
+s" the layouts' part of it; "peak MB" is what planning allocates beyond the layouts given, and "plan MB" what travels to
+each worker, once. With --peer, the interpreter of an environment that has LSDB, both plan a match of 12,000 leaves a
+side; LSDB's time is to the graph of its first partition, which holds all of them.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import pickle
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
@@ -44,6 +47,7 @@ ROW_ORDER = 15
 """Both catalogs have a star at the centre of every cell of this order, and no other."""
 GOALS = {200_000: 1.0, 600_000: 2.0}
 """Seconds that planning may take, by leaves a side."""
+PEER_LEAVES = 12_000
 GOAL_MB = 300.0
 GOAL_FIRST_S = 0.5
 CASES = [(200_000, 0), (600_000, 0), (600_000, 3), (600_000, -3), (1_000_000, 0)]
@@ -197,6 +201,33 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def beside(python: str) -> list[dict[str, Any]]:
+    """Plan one match of fewer leaves with LSDB and with ours, each in a fresh process that has planned a small one."""
+    sides = [layout_of(PEER_LEAVES, patches) for patches in (0.0, 1.0)]
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        arrays = {
+            f"{s}_{what}": getattr(x, what) for s, x in zip("ab", sides, strict=True) for what in ("orders", "numbers")
+        }
+        np.savez(file, **arrays)
+        file.flush()
+        clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+        theirs = answer([python, str(Path(__file__).with_name("planning_lsdb.py")), file.name], clean)
+    ours = answer([sys.executable, __file__, "--one", str(PEER_LEAVES), "0"])
+    seconds = ours["plan s"] + ours["check s"]
+    return [
+        {"side": "LSDB", "partitions": theirs["partitions"], "graph of": theirs["tasks"], "seconds": theirs["seconds"]},
+        {"side": "lsdb_ts", "partitions": ours["tasks"], "graph of": 0, "seconds": seconds},
+    ]
+
+
+def answer(call: list[str], env: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the last line that a process prints, which is JSON."""
+    done = subprocess.run(call, capture_output=True, text=True, env=env)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def missed(leaves: int, row: dict[str, Any]) -> list[str]:
     """Say which goals a case misses."""
     goals = {"first partition s": GOAL_FIRST_S}
@@ -211,6 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--leaves", type=int, nargs="+", help="only cases of so many leaves a side")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument("--peer", help="the Python of an environment with LSDB, to be measured beside")
     parser.add_argument("--one", type=int, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -219,17 +251,16 @@ def main() -> None:
     cases = CASES if asked.leaves is None else [(n, 0) for n in asked.leaves]
     rows, late = [], []
     for leaves, coarser in cases:
-        call = [sys.executable, __file__, "--one", str(leaves), str(coarser)]
-        done = subprocess.run(call, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        rows.append(answer([sys.executable, __file__, "--one", str(leaves), str(coarser)]))
         late += missed(leaves, rows[-1])
     where = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     print(f"{datetime.now(tz=UTC):%Y-%m-%d}, {where}; load {os.getloadavg()[0]:.1f}\n\n{as_markdown(rows)}\n")
     print("\n".join(late) if late else "all goals are met")
+    peers = beside(asked.peer) if asked.peer else []
+    if peers:
+        print(f"\n{as_markdown(peers)}")
     if asked.json:
-        asked.json.write_text(json.dumps(rows, indent=1))
+        asked.json.write_text(json.dumps({"planning": rows, "beside": peers}, indent=1))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from lsdb_ts.sky.region import Cone, fingerprint
 from lsdb_ts.sky.sphere import chord, separation_arcsec, unit_vectors
 
 _PAIRS_AT_ONCE = 1 << 20
+_FEW = 4
 _EVEN_FINER = 1
 """The sky of cones is drawn with cells so many orders finer than those in which they are looked up."""
 
@@ -87,10 +88,17 @@ class Cones:
         place[known] = spatial_index(ra[known], dec[known])
         known &= self._sky.contains(place)
         for table in self._tables:
-            open_rows = np.flatnonzero(known & ~inside)
-            for rows, cones in table.candidates(cell_of(place[open_rows], table.order)):
-                hit = self._hold(cones, ra[open_rows[rows]], dec[open_rows[rows]])
-                inside[open_rows[rows[hit]]] = True
+            rows = np.flatnonzero(known & ~inside)
+            first, last = table.cones_of(cell_of(place[rows], table.order))
+            # In a crowd the first few cones hold most rows, and these need not be held against the others.
+            few = _FEW
+            while rows.size:
+                stop = np.minimum(first + few, last)
+                for at, cones in _pairs(first, stop):
+                    hit = self._hold(table.cones[cones], ra[rows[at]], dec[rows[at]])
+                    inside[rows[at[hit]]] = True
+                more = (stop < last) & ~inside[rows]
+                rows, first, last, few = rows[more], stop[more], last[more], few * 2
         for i in self._wide.tolist():
             inside |= self._one(i).contains(ra, dec)
         return inside.reshape(np.shape(ra_deg))
@@ -175,15 +183,18 @@ class _CellTable:
         by_cell = np.argsort(cells, kind="stable")
         return cls(order, cells[by_cell], members[by_cell])
 
-    def candidates(self, cells: Indices) -> Iterator[tuple[Indices, Indices]]:
-        """Yield (row, cone) pairs to be tested for rows in given cells, so many at a time as memory allows."""
-        first, last = np.searchsorted(self.cells, cells, side="left"), np.searchsorted(self.cells, cells, side="right")
-        rows = np.flatnonzero(last > first)
-        ends = np.cumsum(last[rows] - first[rows])
-        done = 0
-        while done < rows.size:
-            before = ends[done - 1] if done else 0
-            stop = max(int(np.searchsorted(ends, before + _PAIRS_AT_ONCE, side="right")), done + 1)
-            part = rows[done:stop]
-            yield np.repeat(part, last[part] - first[part]), self.cones[counted(first[part], last[part])]
-            done = stop
+    def cones_of(self, cells: Indices) -> tuple[Indices, Indices]:
+        """Return where the cones of given cells begin and end in ``cones``."""
+        return np.searchsorted(self.cells, cells, side="left"), np.searchsorted(self.cells, cells, side="right")
+
+
+def _pairs(first: Indices, last: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Yield (row, number) of all numbers from ``first`` to ``last`` of each row, so many at a time as memory allows."""
+    ends = np.cumsum(last - first)
+    done = 0
+    while done < first.size:
+        before = ends[done - 1] if done else 0
+        stop = max(int(np.searchsorted(ends, before + _PAIRS_AT_ONCE, side="right")), done + 1)
+        part = np.arange(done, stop)
+        yield np.repeat(part, last[part] - first[part]), counted(first[part], last[part])
+        done = stop

@@ -129,9 +129,12 @@ class Layout:
             return "Layout(empty)"
         return f"Layout({len(self)} pixels, orders {self.orders.min()} to {self.orders.max()})"
 
-    def __getstate__(self) -> dict[str, Indices]:
+    def __getstate__(self) -> dict[str, NDArray[np.integer]]:
         # Plans travel to workers: what can be computed again stays behind.
-        return {"orders": self.orders, "numbers": self.numbers}
+        return {"orders": self.orders.astype(np.int8), "numbers": self.numbers}
+
+    def __setstate__(self, state: dict[str, NDArray[np.integer]]) -> None:
+        self.__dict__.update(state, orders=state["orders"].astype(np.int64))
 
     @functools.cached_property
     def starts(self) -> Indices:

@@ -249,6 +249,8 @@ def test_the_ranges_of_many_cones_are_not_much_more_than_the_cones():
 def test_candidates_of_crowded_cones_come_a_few_at_a_time(monkeypatch):
     ra, dec = perturbed(np.full(300, 10.0), np.full(300, 90.0), 2.0, 1)
     expected = Cones(ra, dec, 1.0).contains(ra + 0.1, dec)
+    single = [Cone(*centre, 1.0) for centre in zip(ra.tolist(), dec.tolist(), strict=True)]
+    assert np.array_equal(expected, np.logical_or.reduce([cone.contains(ra + 0.1, dec) for cone in single]))
     monkeypatch.setattr("lsdb_ts.sky.cones._PAIRS_AT_ONCE", 100)
     assert np.array_equal(Cones(ra, dec, 1.0).contains(ra + 0.1, dec), expected)
 
