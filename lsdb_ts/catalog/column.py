@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.columns import Assign, Select
+from lsdb_ts.plan.epochs import Epochs
 from lsdb_ts.plan.expression import Expression, Predicate
 from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.node import Node, whole
@@ -203,11 +204,14 @@ class Values:
         return pc.struct_field(table.column(base), part)
 
     def _series(self, table: pa.Table) -> pandas.Series[Any]:
-        if self._nested is not None:
-            return to_frame(table)[self._place()].rename(self.name)
-        place = [HEALPIX] if HEALPIX in table.column_names else []
-        flat = pa.table([*(table.column(c) for c in place), self._array(table)], names=[*place, self._place()])
-        return to_frame(flat)[self._place()].rename(self.name)
+        place = table.column(HEALPIX) if HEALPIX in table.column_names else None
+        values = self._array(table)
+        if self._nested is not None and not is_nested(pa.field("", values.type)):
+            epochs = Epochs.of(table.column(self._nested))
+            place = None if place is None else place.take(pa.array(epochs.parents))
+            values = epochs.flat(self._place().partition(".")[2])
+        columns = {} if place is None else {HEALPIX: place}
+        return to_frame(pa.table({**columns, "value": values}))["value"].rename(self.name)
 
 
 class Column(Values):

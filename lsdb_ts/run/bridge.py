@@ -40,6 +40,15 @@ def to_dask(node: Node, demand: Demand) -> Any:
 
     Partitions are in the order of the sky but their edges are not known to Dask (``divisions`` are None), because rows
     of equal place may not be split between partitions as Dask's divisions ask.
+
+    Notes
+    -----
+    What Dask projects and picks is what is read: ``ddf[["mag"]]``, ``ddf.mag.mean()``, ``ddf.partitions[3]``,
+    ``ddf.groupby("band").mag.max()``, ``ddf[ddf.mag < 20][["objectId"]]`` (two columns), and of
+    ``ddf.map_partitions(f, required_columns=["mag"], meta=frame)[["result"]]`` the columns so named. Which *rows* Dask
+    keeps it has no public way to tell a source made by ``from_map``: a mask on the frame reads every row group. So
+    filter first, where statistics prune: ``catalog.query("mag < 20").to_dask()``. ``len(ddf)`` and ``ddf.query(text)``
+    read all columns: count with ``len(catalog)``, and filter as above or with a mask.
     """
     import dask.dataframe as dd
 
