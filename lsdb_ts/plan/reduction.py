@@ -22,6 +22,9 @@ from lsdb_ts.plan.sample import ALL, Draw, lot
 from lsdb_ts.schema import HEALPIX, find, has_parts, plain
 from lsdb_ts.sky.pixel import Indices, Pixel, cell_of
 
+FUNCTIONS = ("count", "sum", "mean", "std", "var", "min", "max")
+"""What can be told of a column from a few numbers a partition."""
+
 NOWHERE = Pixel(0, 0)
 
 
@@ -98,12 +101,15 @@ class Moments:
 
     @property
     def output(self) -> pa.Schema:
-        """One row: for the i-th column ``count_i``, ``low_i``, ``high_i``, and of numbers the others."""
+        """One row: for the i-th column ``count_i``, ``low_i``, ``high_i``, and of numbers the others.
+
+        ``mean_i`` of integers is from ``low_i``, so that long ids lose no digits.
+        """
         fields = []
         for i, kind in enumerate(self.kinds.values()):
             fields += [pa.field(f"count_{i}", pa.int64()), pa.field(f"low_{i}", kind), pa.field(f"high_{i}", kind)]
             if is_number(kind):
-                fields += [pa.field(f"sum_{i}", _sum_type(kind))]
+                fields += [pa.field(f"sum_{i}", sum_type(kind))]
                 fields += [pa.field(f"{name}_{i}", pa.float64()) for name in ("mean", "squares")]
                 fields += [pa.field(f"drawn_{i}", pa.list_(pa.float64()))]
         return pa.schema(fields)
@@ -123,12 +129,11 @@ class Moments:
             low_high = pc.min_max(values)
             found |= {f"count_{i}": len(values), f"low_{i}": low_high["min"], f"high_{i}": low_high["max"]}
             if is_number(kind):
-                numbers = _doubles(values)
+                numbers = _doubles(_from(values, _zero(kind, low_high["min"].as_py())))
                 with np.errstate(invalid="ignore", over="ignore"):
                     mean = numbers.mean() if numbers.size else 0.0
                     squares = float(((numbers - mean) ** 2).sum())
-                    total = pc.sum(values.cast(pa.int64()) if pa.types.is_boolean(kind) else values).as_py() or 0
-                found |= {f"sum_{i}": total, f"mean_{i}": float(mean), f"squares_{i}": squares}
+                found |= {f"sum_{i}": pc.sum(values).as_py() or 0, f"mean_{i}": float(mean), f"squares_{i}": squares}
                 found[f"drawn_{i}"] = _doubles(flat(drawn, column))
         return pa.table({f.name: _one(found[f.name], f.type) for f in self.output}, schema=self.output)
 
@@ -148,11 +153,27 @@ def _summary(parts: pa.Table, i: int, kind: pa.DataType) -> Summary:
     drawn = parts.column(f"drawn_{i}").combine_chunks().flatten().to_numpy()
     if n == 0:
         return Summary(0, total.item(), min=math.nan, max=math.nan, drawn=drawn)
-    means, squares = (parts.column(f"{name}_{i}").to_numpy() for name in ("mean", "squares"))
+    means, squares = (parts.column(f"{name}_{i}").to_numpy()[counts > 0] for name in ("mean", "squares"))
+    counts, zero = counts[counts > 0], _zero(kind, low)
+    zeros = [_zero(kind, low_of_part) for low_of_part in parts.column(f"low_{i}").drop_null().to_pylist()]
     with np.errstate(invalid="ignore", over="ignore"):
-        mean = float((counts * means)[counts > 0].sum() / n)
-        spread = float(squares.sum() + (counts * (means - mean) ** 2)[counts > 0].sum())
-    return Summary(n, total.item(), mean, spread, low, high, drawn)
+        means = means + np.array([float(part - zero) for part in zeros])
+        mean = float((counts * means).sum() / n)
+        spread = float(squares.sum() + (counts * (means - mean) ** 2).sum())
+    return Summary(n, total.item(), zero + mean, spread, low, high, drawn)
+
+
+def _zero(kind: pa.DataType, low: Any) -> int:
+    """Return what moments are taken from: the smallest integer, because long ids are no exact float64."""
+    return int(low) if pa.types.is_integer(kind) and low is not None else 0
+
+
+def _from(values: pa.Array, zero: int) -> pa.Array:
+    """Subtract a zero exactly: Arrow wraps around, and read as unsigned the difference is right."""
+    if zero == 0:
+        return values
+    wide = values.cast(pa.uint64() if pa.types.is_unsigned_integer(values.type) else pa.int64())
+    return pc.subtract(wide, pa.scalar(zero, wide.type)).view(pa.uint64())
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,7 +354,8 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
-def _sum_type(kind: pa.DataType) -> pa.DataType:
+def sum_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a sum of numbers."""
     if pa.types.is_floating(kind):
         return pa.float64()
     return pa.uint64() if pa.types.is_unsigned_integer(kind) else pa.int64()

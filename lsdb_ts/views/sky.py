@@ -39,8 +39,8 @@ def plot_sky(
 
     Parameters
     ----------
-    catalog : Catalog
-        What to draw.
+    catalog : Catalog or SkyMap
+        What to draw; a map has no partitions and no name.
     pixels : bool
         Draw the partitions' outlines.
     region : Cone, optional
@@ -57,8 +57,9 @@ def plot_sky(
     matplotlib.axes.Axes
         The axes of the main map; ``.figure`` is the whole picture.
     """
-    skymap = SkyMap.of(catalog)
-    layout = catalog.layout if pixels else None
+    skymap = catalog if isinstance(catalog, SkyMap) else SkyMap.of(catalog)
+    leaves = None if isinstance(catalog, SkyMap) else catalog.layout
+    layout = leaves if pixels else None
     own_figure = ax is None
     zooms = _zooms(skymap) if own_figure and region is None else []
     figure, ax, panels = _figure(ax, len(zooms), square=region is not None)
@@ -74,11 +75,12 @@ def plot_sky(
     bar.set_label("rows per square degree", color=INK, fontsize=9)
     bar.ax.tick_params(labelsize=8, colors=SOFT_INK)
     bar.outline.set_visible(False)
-    n_leaves = len(catalog.layout)
-    note = f"{skymap.n_rows:,} rows, {n_leaves:,} partition{'s' if n_leaves != 1 else ''}"
+    note = f"{skymap.n_rows:,} rows"
+    if leaves is not None:
+        note += f", {len(leaves):,} partition{'s' if len(leaves) != 1 else ''}"
     if region is not None:
         note += f"; shown: {region.radius_arcsec / 3600:g}° around RA {region.ra_deg:g}°, Dec {region.dec_deg:+g}°"
-    title(ax, heading or catalog.name, note)
+    title(ax, heading or getattr(catalog, "name", ""), note)
     if own_figure:
         # The layout does not count the title of an ellipse of axes, and cropping (as notebooks do) would cut it.
         figure.get_layout_engine().set(rect=(0, 0, 1, 0.96))
