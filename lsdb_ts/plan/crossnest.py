@@ -13,7 +13,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.match import DISTANCE
-from lsdb_ts.plan.matched import marked, place_of, taken
+from lsdb_ts.plan.matched import Choice, marked, place_of, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
@@ -125,7 +125,7 @@ class MatchNested(Node):
         lengths = np.bincount(pairs.left_rows, minlength=len(left))[wanted]
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
         added = {DISTANCE: pairs.separation_arcsec, **pairs.added}
-        rows = pa.array(pairs.right_rows)
+        rows = Choice(pairs.right_rows)
         fields = [f for f in self._nested_type if f"{self.nested}.{f.name}" in demand.columns]
         lists = []
         for part in fields:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.algorithm import Pairs
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.matched import Rows, marked, of_either, of_left, of_pairs, place_of, taken
+from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, place_of, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
@@ -179,8 +178,9 @@ class Match(Node):
         account = {self.name: self._counts(left, right, pairs, matched, partnered)}
         if not self._has_right:
             own = left.table.select([HEALPIX, *_named(left.table, self._left_names, demand)])
-            kept = left.with_table(own).filter(matched if self.how == "semi" else ~matched)
-            return replace(kept, account=account)
+            kept = Choice(np.flatnonzero(matched if self.how == "semi" else ~matched))
+            table = pa.table({name: kept.of(own.column(name)) for name in own.column_names})
+            return Partition(table, left.core[kept.rows], account)
         if self.how == "inner":
             rows = of_pairs(left, pairs, matched)
         elif self.how == "left":
@@ -274,9 +274,10 @@ class Match(Node):
         for name, own, other in zip((HEALPIX, *PLACE), mine, theirs, strict=True):
             if name not in demand.columns or (name != HEALPIX and not self._either_side):
                 continue
-            columns[name] = taken(left.column(own), rows.left)
-            if self._either_side:
-                columns[name] = pc.coalesce(columns[name], taken(right.column(other), rows.right))
+            if self._either_side and rows.left is not None:
+                columns[name] = rows.left.or_else(left.column(own), rows.right, right.column(other))
+            else:
+                columns[name] = taken(left.column(own), rows.left)
         for name in _named(left, self._left_names, demand):
             columns[self._left_names[name]] = taken(left.column(name), rows.left)
         for name in _named(right, self._right_names, demand):
