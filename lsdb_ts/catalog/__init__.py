@@ -1,6 +1,7 @@
 """Catalogs, as astronomers hold them: opened, or made of a table, and what can be done with them."""
 
 from lsdb_ts.catalog.catalog import Catalog
+from lsdb_ts.catalog.joins import concat
 from lsdb_ts.catalog.opening import from_dataframe, open_catalog
 
-__all__ = ["Catalog", "from_dataframe", "open_catalog"]
+__all__ = ["Catalog", "concat", "from_dataframe", "open_catalog"]
