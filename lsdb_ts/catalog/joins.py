@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.catalog.ids import IdVerbs
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Direction
 from lsdb_ts.plan.asof import JoinAsOf, tolerance_of
+from lsdb_ts.plan.concat import Concat
 from lsdb_ts.plan.join import Join
 from lsdb_ts.plan.keys import Keys
 from lsdb_ts.plan.nest import Nest
 from lsdb_ts.plan.node import Node
 from lsdb_ts.plan.sides import Sides
+
+AnyCatalog = TypeVar("AnyCatalog", bound=CatalogBase)
 
 
 class JoinVerbs(IdVerbs):
@@ -132,6 +135,33 @@ class JoinVerbs(IdVerbs):
             Whether rows without sources keep an empty curve, or are dropped.
         """
         return self.with_plan(Nest(self.plan, plan_of(sources, "nest"), on, name, float(max_separation_arcsec), how))
+
+    def concat(self, *others: CatalogBase) -> Self:
+        """Put the rows of other catalogs to those of this one; see :func:`concat`."""
+        return self.with_plan(Concat((self.plan, *(plan_of(other, "concat") for other in others))))
+
+
+def concat(catalogs: Sequence[AnyCatalog]) -> AnyCatalog:
+    """Put the rows of several catalogs into one.
+
+    Parameters
+    ----------
+    catalogs : sequence of Catalog
+        Their columns are told by name; a column that one lacks is null in its rows. Where types differ, the result has
+        the narrowest that holds every value of both exactly.
+
+    Returns
+    -------
+    Catalog
+        Each row stays where it was; rows that stand in two catalogs stand twice.
+
+    Raises
+    ------
+    PlanError
+        A column has types that no type holds exactly (int64 and float64, numbers and text), or different units.
+    """
+    made = Concat(tuple(plan_of(catalog, "concat") for catalog in catalogs))
+    return catalogs[0].with_plan(made)
 
 
 def _sides(left: Node, right: Node, suffixes: tuple[str, str] | None, merged: Sequence[str]) -> Sides:
