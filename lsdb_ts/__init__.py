@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lsdb_ts.catalog import Catalog, from_dataframe, open_catalog
+    from lsdb_ts.catalog import Catalog, concat, from_dataframe, open_catalog
     from lsdb_ts.features import FeatureSet
     from lsdb_ts.learn import ModelBundle, train
     from lsdb_ts.run.cluster import cluster
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Catalog": "catalog",
+    "concat": "catalog",
     "from_dataframe": "catalog",
     "open_catalog": "catalog",
     "FeatureSet": "features",
@@ -43,6 +44,7 @@ __all__ = [
     "ModelBundle",
     "Pixel",
     "cluster",
+    "concat",
     "from_dataframe",
     "open_catalog",
     "plot_confusion",
