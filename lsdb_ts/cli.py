@@ -179,6 +179,36 @@ def verify(path: CatalogPath, as_json: AsJson = False, verbose: Verbose = False)
 
 @app.command()
 @reported
+def sidecar(
+    path: CatalogPath,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...", help="Columns to hold besides the positions.", show_default="the one with the role id"
+        ),
+    ] = "",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> int | None:
+    """Write positions and ids once more, uncompressed, so that matches of a few positions are served in milliseconds.
+
+    It lies in the catalog's folder, is used by itself, and no longer where a partition has changed: then run it again.
+    """
+    from lsdb_ts.store.sidecar_writer import build_sidecar
+
+    report = build_sidecar(path, [name.strip() for name in columns.split(",") if name.strip()])
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _print(
+            f"{report.path}: {', '.join(report.columns)} of {report.leaves:,} partition files, "
+            f"{report.written:,} of them written, {report.bytes / 1e6:,.1f} MB in all"
+        )
+    return DONE
+
+
+@app.command()
+@reported
 def lightcurve(
     catalog: CatalogPath,
     object_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the object.", show_default=False)],

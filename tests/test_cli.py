@@ -242,7 +242,7 @@ def test_looking_up_one_object_reads_only_the_columns_it_shows(out, truth):
 
 def test_every_command_and_every_option_explains_itself():
     root = typer.main.get_command(cli.app)
-    assert set(root.commands) == {"repartition", "info", "verify", "lightcurve", "index"}
+    assert set(root.commands) == {"repartition", "info", "verify", "lightcurve", "index", "sidecar"}
     for name, command in root.commands.items():
         assert command.help, name
         silent = [p.name for p in command.params if not getattr(p, "help", None)]
@@ -273,4 +273,15 @@ def test_index_builds_once_and_the_catalog_stays_whole(out, tmp_path):
     assert "did you mean" in run("index", copy, "-c", "objctId", code=cli.MISUSE)
     some = lt.open_catalog(copy).head(1)["objectId"].tolist()
     assert lt.open_catalog(copy).loc_ids(some).compute()["objectId"].tolist() == some
+    run("verify", copy)
+
+
+def test_sidecar_is_built_once_and_the_catalog_stays_whole(out, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    first = json.loads(run("sidecar", copy, "--json"))
+    assert first["columns"][-1] == "objectId"
+    assert first["written"] == first["leaves"] > 0
+    assert " 0 of them written" in run("sidecar", copy)
+    assert "did you mean" in run("sidecar", copy, "--columns", "objctId", code=cli.MISUSE)
     run("verify", copy)

@@ -27,6 +27,7 @@ from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Pixel
 from lsdb_ts.store.files import AnyPath, beside, located, read_files, read_footer, state_of
 from lsdb_ts.store.footers import footer, learn_footers
 from lsdb_ts.store.remote import RemotePath
+from lsdb_ts.store.sidecar import Sidecar, open_sidecar
 from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, leaf_name, leaf_path
 
 BUILDER = "lsdb_ts"
@@ -92,6 +93,11 @@ class HatsCatalog:
             return sorted(path.glob("*.parquet"))
         listed: list[AnyPath] = [file for file in self._listed if file.parent == path]
         return listed or _some(path.glob("*.parquet"), f"{path} cannot be listed, and dataset/_metadata does not tell")
+
+    @functools.cached_property
+    def sidecar(self) -> Sidecar | None:
+        """The catalog's sidecar, if it has one."""
+        return open_sidecar(self.path) if isinstance(self.path, Path) else None
 
     def learn_footers(self) -> None:
         """Fetch the footers of all leaves of a small remote catalog at once, if that is not done yet."""

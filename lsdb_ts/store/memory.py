@@ -18,7 +18,7 @@ from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Indices, bad_positions, cell_of, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost
-from lsdb_ts.store.partition import Partition, keep_parts, runs, sorted_by_place
+from lsdb_ts.store.partition import Partition, keep_parts, runs, slices, sorted_by_place
 from lsdb_ts.store.source import Request, split
 
 _FEW_ROWS = 200_000
@@ -106,8 +106,8 @@ class MemorySource:
         starts, counts = self._rows(request.wanted)
         if starts.size > _FEW_SLICES:
             return split([table.take(pa.array(runs(starts, counts)))], request)
-        slices = [table.slice(a, n) for a, n in zip(starts.tolist(), counts.tolist(), strict=True)]
-        return split([pa.concat_tables(slices) if slices else table.slice(0, 0)], request)
+        pieces = [table.slice(a, n) for a, n in zip(starts.tolist(), counts.tolist(), strict=True)]
+        return split([pa.concat_tables(pieces) if pieces else table.slice(0, 0)], request)
 
     def estimate(self, request: Request) -> Cost:
         """Return the cost of the slices, which take nothing from disk."""
@@ -128,10 +128,7 @@ class MemorySource:
 
     def _rows(self, wanted: Ranges) -> tuple[Indices, Indices]:
         """Return where wanted rows start, and how many they are, one slice each."""
-        place = self.table.column(HEALPIX).to_numpy()
-        starts = np.searchsorted(place, wanted.starts)
-        counts = np.searchsorted(place, wanted.stops) - starts
-        return starts[counts > 0], counts[counts > 0]
+        return slices(self.table.column(HEALPIX).to_numpy(), wanted)
 
     def _projected(self, columns: Sequence[str]) -> pa.Table:
         schema = project(self.table.schema, [HEALPIX, *columns])

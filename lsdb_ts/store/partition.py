@@ -94,6 +94,23 @@ def is_sorted(place: Indices) -> bool:
     return place.size < 2 or bool((place[1:] >= place[:-1]).all())
 
 
+def slices(place: Indices, wanted: Ranges) -> tuple[Indices, Indices]:
+    """Return where the rows inside a set of sky start, and how many they are, of sorted places; one for each interval.
+
+    Looks at a few places only, so it is quick where they are on disk.
+
+    >>> slices(np.array([1, 2, 5, 8, 9]), Ranges.of([0, 4, 6], [3, 5, 9]))
+    (array([0, 3]), array([2, 1]))
+    """
+    if place.size == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    first = int(np.searchsorted(wanted.stops, place[0], side="right"))
+    last = int(np.searchsorted(wanted.starts, place[-1], side="right"))
+    starts = np.searchsorted(place, wanted.starts[first:last])
+    counts = np.searchsorted(place, wanted.stops[first:last]) - starts
+    return starts[counts > 0], counts[counts > 0]
+
+
 def runs(starts: Indices, counts: Indices) -> Indices:
     """Return the numbers ``start, start + 1, ...`` of every run, one run after the other.
 
@@ -110,13 +127,9 @@ def _inside(batch: pa.RecordBatch, wanted: Ranges) -> pa.RecordBatch:
     if place.size == 0 or not is_sorted(place):
         keep = wanted.contains(place)
         return batch if keep.all() else batch.filter(pa.array(keep))
-    first = int(np.searchsorted(wanted.stops, place[0], side="right"))
-    last = int(np.searchsorted(wanted.starts, place[-1], side="right"))
-    starts = np.searchsorted(place, wanted.starts[first:last])
-    counts = np.searchsorted(place, wanted.stops[first:last]) - starts
-    kept = int(counts.sum())
-    if np.count_nonzero(counts) <= 1 and kept >= _MOST * place.size:
-        return batch.slice(int(starts[counts > 0][0]), kept) if kept else batch.slice(0, 0)
+    starts, counts = slices(place, wanted)
+    if starts.size == 1 and counts[0] >= _MOST * place.size:
+        return batch.slice(int(starts[0]), int(counts[0]))
     # A copy, because a few rows must not keep all those between them in memory.
     return batch.take(pa.array(runs(starts, counts)))
 

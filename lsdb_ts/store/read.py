@@ -71,6 +71,13 @@ def recording() -> Iterator[list[Read]]:
             _RECORDERS[:] = [r for r in _RECORDERS if r is not reads]
 
 
+def record(read: Read) -> None:
+    """Tell those who listen of a read."""
+    with _LOCK:
+        for reads in _RECORDERS:
+            reads.append(read)
+
+
 def read_rows(
     path: AnyPath, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None
 ) -> pa.Table:
@@ -106,7 +113,7 @@ def read_rows(
         table = reading.whole(groups) if is_whole else reading.parts(groups)
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"cannot read {path}: {error}") from error
-    reading.record(columns, groups)
+    record(reading.counted(columns, groups))
     return table
 
 
@@ -178,13 +185,10 @@ class _Reading:
         tables = [pa.table(columns[i : i + len(names)], schema) for i in range(0, len(columns), len(names))]
         return pa.concat_tables(tables)
 
-    def record(self, columns: Sequence[str], groups: list[int]) -> None:
-        """Tell those who listen what was read."""
+    def counted(self, columns: Sequence[str], groups: list[int]) -> Read:
+        """Return what was read."""
         cached = tuple(g for g in groups if g not in self._read)
-        read = Read(self._path, tuple(columns), tuple(groups), sum(self._read.values()), cached)
-        with _LOCK:
-            for reads in _RECORDERS:
-                reads.append(read)
+        return Read(self._path, tuple(columns), tuple(groups), sum(self._read.values()), cached)
 
     def _missing(self, keys: list[tuple[Any, int, Unit]]) -> list[pa.ChunkedArray]:
         """Decode units of row groups, all from one opening of the file."""

@@ -28,6 +28,7 @@ from lsdb_ts.store.hats import HatsCatalog
 from lsdb_ts.store.partition import Partition, inside, sorted_by_place
 from lsdb_ts.store.read import Bounds, estimate, limits, read_rows
 from lsdb_ts.store.remote import RemotePath
+from lsdb_ts.store.sidecar import Sidecar
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +101,13 @@ def split(tables: Sequence[pa.Table], request: Request) -> Partition:
     tables : sequence of pyarrow.Table
         At least one; of one schema, each sorted by ``_healpix_29``.
     """
-    pieces = list(tables)
-    if len(pieces) > 1:
+    if len(tables) == 1:
+        table = tables[0].combine_chunks()
+    else:
         # A margin's rows lie on both sides of the pixel: cut there, and whole pieces can be put in order.
         pieces = [piece for table in tables for piece in _cut(table, request.pixel) if piece.num_rows]
         pieces.sort(key=lambda piece: piece.column(HEALPIX)[0].as_py())
-    table = sorted_by_place(pa.concat_tables(pieces).combine_chunks() if pieces else tables[0].slice(0, 0))
+        table = sorted_by_place(pa.concat_tables(pieces).combine_chunks() if pieces else tables[0].slice(0, 0))
     place = table.column(HEALPIX).to_numpy()
     core = np.zeros(place.size, dtype=bool)
     core[slice(*np.searchsorted(place, [request.pixel.start, request.pixel.stop]))] = True
@@ -166,15 +168,20 @@ class HatsSource:
 
     def partition(self, request: Request) -> Partition:
         """Return the rows of any pixel and of its halo, from the fewest row groups."""
-        tables = [self._read(path, request) for path in self._files(request)]
+        schema = self._schema_of([HEALPIX, *request.columns]).remove_metadata()
+        tables = [self._wanted(path, request, schema) for path in self._files(request)]
         if not tables:
             return Partition.all_core(self._schema_of(request.columns).empty_table())
-        return split([inside(table, request.wanted) for table in tables], request)
+        return split(tables, request)
+
+    def file_rows(self, path: AnyPath, columns: Sequence[str]) -> pa.Table:
+        """Return all rows of one of the catalog's files, sorted by place, with ``_healpix_29`` as first column."""
+        return sorted_by_place(self._read(path, columns))
 
     def estimate(self, request: Request) -> Cost:
         """Return what :meth:`partition` reads, from the footers."""
-        columns = self._columns_read(request.columns)
-        return sum((estimate(p, columns, request.wanted, request.rows) for p in self._files(request)), Cost())
+        schema = self._schema_of([HEALPIX, *request.columns]).remove_metadata()
+        return sum((self._cost(path, request, schema) for path in self._files(request)), Cost())
 
     def identity(self) -> Mapping[str, Any]:
         """Return path, properties, and the state of the file that changes whenever the catalog is rewritten."""
@@ -224,19 +231,43 @@ class HatsSource:
         fields = [pa.field(HEALPIX, pa.int64())] if HEALPIX in columns else []
         return pa.schema([*fields, *project(self.schema, columns)])
 
-    def _read(self, path: AnyPath, request: Request) -> pa.Table:
-        """Read one file; every file comes back with the catalog's own schema and the place as first column."""
+    def _wanted(self, path: AnyPath, request: Request, schema: pa.Schema) -> pa.Table:
+        """Return the wanted rows of one file, sorted by place, from the sidecar if it holds all that is asked for."""
+        sidecar = self._sidecar_of(path)
+        found = sidecar.rows(path, schema, request.wanted) if sidecar is not None and isinstance(path, Path) else None
+        if found is not None:
+            return found
         within = request.wanted if self._stored_place == HEALPIX else None
-        table = read_rows(path, self._columns_read(request.columns), within, request.rows)
+        return inside(self._read(path, request.columns, within, request.rows), request.wanted)
+
+    def _cost(self, path: AnyPath, request: Request, schema: pa.Schema) -> Cost:
+        sidecar = self._sidecar_of(path)
+        if sidecar is not None and isinstance(path, Path):
+            found = sidecar.estimate(path, schema, request.wanted)
+            if found is not None:
+                return found
+        return estimate(path, self._columns_read(request.columns), request.wanted, request.rows)
+
+    def _sidecar_of(self, path: AnyPath) -> Sidecar | None:
+        for catalog in (self.catalog, self.catalog.margin):
+            if catalog is not None and catalog.sidecar is not None and str(path).startswith(f"{catalog.path}/dataset/"):
+                return catalog.sidecar
+        return None
+
+    def _read(
+        self, path: AnyPath, columns: Sequence[str], within: Ranges | None = None, rows: Bounds | None = None
+    ) -> pa.Table:
+        """Read one file; every file comes back with the catalog's own schema and the place as first column."""
+        table = read_rows(path, self._columns_read(columns), within, rows)
         if self._stored_place:
             place = table.column(self._stored_place).cast(pa.int64())
         else:
             ra, dec = (table.column(c).to_numpy() for c in self.positions)
             place = pa.array(spatial_index(ra, dec))
-        schema = self._schema_of([HEALPIX, *request.columns])
-        columns = [c if c.type == f.type else c.cast(f.type) for f in list(schema)[1:] for c in [table.column(f.name)]]
+        schema = self._schema_of([HEALPIX, *columns])
+        asked = [c if c.type == f.type else c.cast(f.type) for f in list(schema)[1:] for c in [table.column(f.name)]]
         # Built in one go: a table of no columns, were the place to be added to it, would have no rows.
-        return pa.table([place, *columns], schema=schema.remove_metadata())
+        return pa.table([place, *asked], schema=schema.remove_metadata())
 
 
 def _place_of(layout: Layout, pixel: Pixel) -> tuple[int, int]:

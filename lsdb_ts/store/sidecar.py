@@ -1,0 +1,132 @@
+"""The sidecar of a catalog: places, positions and a few columns of its leaves once more, sorted and uncompressed.
+
+Such a file is mapped into memory rather than read: a few rows of a large leaf cost the pages they lie on, and nothing
+is decoded. It is built next door, and used only while the leaf is the one it was built from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lsdb_ts.errors import CatalogError
+from lsdb_ts.schema import HEALPIX
+from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.files import key_of, state_of
+from lsdb_ts.store.kept import Kept
+from lsdb_ts.store.partition import runs, slices
+from lsdb_ts.store.read import Read, record
+
+FOLDER = "sidecar"
+"""Folder inside a catalog, beside ``dataset``, where other readers do not look."""
+LISTING = "sidecar.json"
+LEAF = b"lsdb_ts_leaf"
+"""Metadata of a sidecar file: size and time of the leaf it was built from."""
+
+_MAPPED: Kept[tuple[Any, ...], pa.Table | None] = Kept(256, lambda _: 1)
+"""Files that are mapped; they take addresses and a file handle each, not memory."""
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The sidecar of one catalog."""
+
+    root: Path
+    """Folder of the catalog."""
+    columns: tuple[str, ...]
+    """Columns it holds, besides ``_healpix_29``."""
+
+    def file_of(self, leaf: Path) -> Path:
+        """Return the sidecar file of a file of the catalog."""
+        # Not by HATS' own names, under which other readers would take them for further leaves.
+        parts = (part.rpartition("=")[2] for part in leaf.relative_to(self.root / "dataset").parts)
+        return self.root.joinpath(FOLDER, *parts).with_suffix(".arrow")
+
+    def rows(self, leaf: Path, schema: pa.Schema, wanted: Ranges) -> pa.Table | None:
+        """Return the rows of a leaf inside a set of sky, sorted by place; views of the file, unless they are scattered.
+
+        Parameters
+        ----------
+        leaf : pathlib.Path
+            A file of the catalog.
+        schema : pyarrow.Schema
+            Columns wanted, of the types wanted; ``_healpix_29`` among them.
+        wanted : Ranges
+            The sky.
+
+        Returns
+        -------
+        pyarrow.Table or None
+            None where the sidecar lacks a column, or was built from another state of the leaf.
+        """
+        table = self._current(leaf, schema)
+        if table is None:
+            return None
+        starts, counts = slices(table.column(HEALPIX).to_numpy(), wanted)
+        if starts.size <= 1:
+            found = table.slice(int(starts[0]), int(counts[0])) if starts.size else table.slice(0, 0)
+        else:
+            found = table.take(pa.array(runs(starts, counts)))
+        record(Read(self.file_of(leaf), tuple(schema.names), (), found.nbytes))
+        return found
+
+    def estimate(self, leaf: Path, schema: pa.Schema, wanted: Ranges) -> Cost | None:
+        """Return what :meth:`rows` would take."""
+        table = self._current(leaf, schema)
+        if table is None:
+            return None
+        _, counts = slices(table.column(HEALPIX).to_numpy(), wanted)
+        n = int(counts.sum())
+        size = int(table.nbytes * n / max(table.num_rows, 1))
+        return Cost(n, n, n, size, size)
+
+    def is_current(self, leaf: Path, columns: Sequence[str]) -> bool:
+        """Tell whether a leaf's sidecar file holds some columns of its present state."""
+        try:
+            table = self._mapped(leaf)
+        except CatalogError:
+            return False
+        return table is not None and set(columns) <= set(table.column_names)
+
+    def _current(self, leaf: Path, schema: pa.Schema) -> pa.Table | None:
+        if not set(schema.names) <= {HEALPIX, *self.columns}:
+            return None
+        table = self._mapped(leaf)
+        if table is None or any(table.schema.get_field_index(f.name) < 0 for f in schema):
+            return None
+        chosen = table.select(schema.names)
+        return chosen if chosen.schema.equals(schema) else None
+
+    def _mapped(self, leaf: Path) -> pa.Table | None:
+        file = self.file_of(leaf)
+        try:
+            key = (*key_of(leaf), *key_of(file))
+        except FileNotFoundError:
+            return None
+
+        def mapped(_: object) -> list[pa.Table | None]:
+            try:
+                table = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+            except (OSError, pa.ArrowException) as error:
+                raise CatalogError(
+                    f"cannot read {file}: {error}; build it again: lsdb-ts sidecar {self.root}"
+                ) from error
+            stated = (table.schema.metadata or {}).get(LEAF, b"null")
+            return [table.replace_schema_metadata(None) if json.loads(stated) == state_of(leaf) else None]
+
+        return _MAPPED.take([key], mapped)[0]
+
+
+def open_sidecar(root: Path) -> Sidecar | None:
+    """Open the sidecar of a catalog, or return None where there is none."""
+    try:
+        told = json.loads((root / FOLDER / LISTING).read_text())
+    except FileNotFoundError:
+        return None
+    return Sidecar(root, tuple(told["columns"]))
