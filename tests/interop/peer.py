@@ -64,6 +64,27 @@ def crossmatch(left: str, right: str, columns: list, out: str, cone: list | None
     return {"warnings": [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]}
 
 
+def crossmatch_nested(left: str, right: str, out: str, **options) -> dict:
+    """Nest the partners of each row with LSDB, and keep the pairs; options are those of LSDB's verb."""
+    import lsdb
+
+    nested = lsdb.open_catalog(left, columns="all").crossmatch_nested(
+        lsdb.open_catalog(right, columns="all"), nested_column_name="partners", **options
+    )
+    frame = nested[["id", "partners"]].compute()
+    keep(pairs_of(frame), out)
+    return {"rows": len(frame)}
+
+
+def pairs_of(frame):
+    """Return one row for each partner in the column "partners", and for each row without."""
+    partners = frame["partners"].copy()
+    partners.index = frame["id"].to_numpy()
+    flat = partners.nest.to_flat()[["id", "_dist_arcsec"]]
+    pairs = flat.rename(columns={"id": "id_right"}).rename_axis("id_left").reset_index()
+    return frame[["id"]].rename(columns={"id": "id_left"}).merge(pairs, how="left", on="id_left")
+
+
 def import_collection(
     name: str, files: list, reader: str, ra: str, dec: str, max_rows: int, margin_arcsec: float, out: str
 ) -> dict:
@@ -86,7 +107,7 @@ def keep(frame, out: str) -> None:
     frame.reset_index().to_parquet(out)
 
 
-JOBS = {job.__name__: job for job in (validate, rows, crossmatch, import_collection)}
+JOBS = {job.__name__: job for job in (validate, rows, crossmatch, crossmatch_nested, import_collection)}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import lsdb_ts as lt
+from tests.interop.peer import pairs_of
 
 pytestmark = pytest.mark.peers
 
@@ -22,6 +23,15 @@ MODES: dict[str, dict[str, Any]] = {
     "inner-3": {"n_neighbors": 3},
     "left": {"how": "left"},
     "left-3": {"how": "left", "n_neighbors": 3},
+    "outer": {"how": "outer"},
+    "outer-3": {"how": "outer", "n_neighbors": 3},
+    "beyond": {"min_radius_arcsec": 0.5},
+    "beyond-3": {"min_radius_arcsec": 0.5, "n_neighbors": 3},
+    "left-beyond": {"min_radius_arcsec": 0.5, "how": "left"},
+}
+NESTED: dict[str, dict[str, Any]] = {
+    "nested": {"n_neighbors": 3, "how": "inner"},
+    "nested-left": {"n_neighbors": 3, "how": "left"},
 }
 
 
@@ -54,6 +64,9 @@ def lsdb(peer, ours, tmp_path_factory) -> Theirs:
         name: {**asked, "radius_arcsec": RADIUS_ARCSEC, "out": str(folder / f"{name}.parquet"), **option}
         for name, option in options.items()
     }
+    asked = {"job": "crossmatch_nested", "left": str(ours.left), "right": str(ours.right)}
+    for name, option in NESTED.items():
+        jobs[name] = {**asked, "radius_arcsec": RADIUS_ARCSEC, "out": str(folder / f"{name}.parquet"), **option}
     jobs["validated"] = {"job": "validate", "path": str(written)}
     jobs["written"] = {"job": "rows", "path": str(written), "out": str(folder / "written.parquet")}
     return Theirs(folder, dict(zip(jobs, peer.run(*jobs.values()), strict=True)))
@@ -81,7 +94,18 @@ def test_our_pairs_are_those_of_lsdb(mode, ours, lsdb):
 def test_the_modes_differ_on_this_sky(sky, lsdb):
     rows = {mode: len(lsdb.pairs(mode)) for mode in MODES}
     assert rows["inner"] < rows["inner-3"] < rows["left-3"]
-    assert rows["inner"] < rows["left"] == len(sky.left)
+    assert rows["inner"] < rows["left"] == len(sky.left) < rows["outer"]
+    assert 0 < rows["beyond"] < rows["inner"]
+
+
+@pytest.mark.parametrize("mode", NESTED)
+def test_our_nested_partners_are_those_of_lsdb(mode, ours, lsdb):
+    found = lt.open_catalog(ours.left).crossmatch_nested(
+        lt.open_catalog(ours.right), radius_arcsec=RADIUS_ARCSEC, name="partners", **NESTED[mode]
+    )
+    frame = found[["id", "partners"]].compute()
+    assert len(frame) == lsdb.reports[mode]["rows"]
+    assert_same_multiset(pairs_of(frame), lsdb.pairs(mode))
 
 
 def test_our_pairs_within_a_cone_are_those_of_lsdb(ours, lsdb):
