@@ -11,24 +11,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lsdb_ts.catalog import Catalog, concat, from_dataframe, open_catalog
+    from lsdb_ts.catalog import Catalog, concat, crossmatch, from_dataframe, open_catalog
     from lsdb_ts.features import FeatureSet
     from lsdb_ts.learn import ModelBundle, train
     from lsdb_ts.run.cluster import cluster
-    from lsdb_ts.sky import Cone, Pixel, propagate
+    from lsdb_ts.sky import Box, Cone, Cones, Moc, Pixel, Polygon, propagate
     from lsdb_ts.views import plot_confusion, plot_folded, plot_lightcurve, plot_lightcurves, plot_sky
 
 _HOMES = {
     "Catalog": "catalog",
     "concat": "catalog",
+    "crossmatch": "catalog",
     "from_dataframe": "catalog",
     "open_catalog": "catalog",
     "FeatureSet": "features",
     "ModelBundle": "learn",
     "train": "learn",
     "cluster": "run.cluster",
+    "Box": "sky",
     "Cone": "sky",
+    "Cones": "sky",
+    "Moc": "sky",
     "Pixel": "sky",
+    "Polygon": "sky",
     "propagate": "sky",
     "plot_confusion": "views",
     "plot_folded": "views",
@@ -38,13 +43,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "Box",
     "Catalog",
     "Cone",
+    "Cones",
     "FeatureSet",
+    "Moc",
     "ModelBundle",
     "Pixel",
+    "Polygon",
     "cluster",
     "concat",
+    "crossmatch",
     "from_dataframe",
     "open_catalog",
     "plot_confusion",

@@ -2,6 +2,7 @@
 
 from lsdb_ts.catalog.catalog import Catalog
 from lsdb_ts.catalog.joins import concat
+from lsdb_ts.catalog.matching import crossmatch
 from lsdb_ts.catalog.opening import from_dataframe, open_catalog
 
-__all__ = ["Catalog", "concat", "from_dataframe", "open_catalog"]
+__all__ = ["Catalog", "concat", "crossmatch", "from_dataframe", "open_catalog"]
