@@ -67,6 +67,22 @@ def _method(template: str, doc: str) -> Callable[[Column], Column]:
     return apply
 
 
+def _reduction(how: str, doc: str) -> Callable[[Column], Column]:
+    def apply(self: Column) -> Column:
+        if self._nested is None:
+            name = self.expression.column
+            whole = f'catalog.aggregate({{"{name}": "{how}"}})'
+            made = f'catalog.assign(new="{self.expression.text}").aggregate({{"new": "{how}"}})'
+            raise PlanError(
+                f'"{self.expression.text}" has one value a row, and {how} of a column is of the epochs of each row; '
+                f"for one value of the whole catalog: {whole if name else made}"
+            )
+        return self._applied(f"{{0}}.{how}()")
+
+    apply.__doc__ = doc
+    return apply
+
+
 class Values:
     """Values that an expression gives for a catalog: what is known of them, and how they are computed."""
 
@@ -248,13 +264,13 @@ class Column(Values):
     isna = isnull = _method("{0}.isna()", "Tell which values are missing: null or NaN.")
     notna = notnull = _method("not {0}.isna()", "Tell which values are not missing.")
     __abs__ = abs = _method("abs{0}", "Return the values without their signs.")
-    min = _method("{0}.min()", "Return the smallest of the epochs of each row.")
-    max = _method("{0}.max()", "Return the largest of the epochs of each row.")
-    mean = _method("{0}.mean()", "Return the mean of the epochs of each row.")
-    sum = _method("{0}.sum()", "Return the sum of the epochs of each row.")
-    count = _method("{0}.count()", "Return the number of epochs of each row whose value is not missing.")
-    any = _method("{0}.any()", "Tell for each row whether the condition holds for any of its epochs.")
-    all = _method("{0}.all()", "Tell for each row whether the condition holds for all of its epochs.")
+    min = _reduction("min", "Return the smallest of the epochs of each row.")
+    max = _reduction("max", "Return the largest of the epochs of each row.")
+    mean = _reduction("mean", "Return the mean of the epochs of each row.")
+    sum = _reduction("sum", "Return the sum of the epochs of each row.")
+    count = _reduction("count", "Return the number of epochs of each row whose value is not missing.")
+    any = _reduction("any", "Tell for each row whether the condition holds for any of its epochs.")
+    all = _reduction("all", "Tell for each row whether the condition holds for all of its epochs.")
 
     @property
     def str(self) -> TextTests:

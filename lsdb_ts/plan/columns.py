@@ -12,7 +12,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.epochs import Epochs
-from lsdb_ts.plan.expression import Expression, narrowest_part
+from lsdb_ts.plan.expression import Expression
 from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.plan.types import converted, keeps_order, type_of
 from lsdb_ts.schema import HEALPIX, find, has_parts, is_nested, project, require, without_role
@@ -107,9 +107,7 @@ class Assign(OnColumns):
         made = {name for name, _ in self.columns}
         asked = [c for c in expanded(self.schema, demand.columns) if c not in made]
         for name, expression in self._demanded(demand):
-            asked.extend(expression.needs(self.child.schema))
-            if (nested := _nested_base(self.child.schema, name)) is not None:
-                asked.append(narrowest_part(self.child.schema, nested))
+            asked.extend(expression.needs(self.child.schema, asked, _nested_base(self.child.schema, name)))
         if not asked:
             # Some column must tell how many rows there are.
             asked = (

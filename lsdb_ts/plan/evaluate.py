@@ -121,6 +121,8 @@ def evaluate(node: ast.expr, scope: Scope) -> Any:
             values = _plain(evaluate(subject, scope))
             if _family(values) != "text":
                 raise PlanError(f'"{written(node)}": {_told(subject, values)} is not text')
+            # A pattern that is none is an error also where there is no row to try it on.
+            _TEXT_TESTS[name](pa.array([""]), pattern)
             return _TEXT_TESTS[name](values, pattern)
     raise PlanError(f'"{written(node)}" has no value')
 

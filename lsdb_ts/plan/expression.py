@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lsdb_ts.errors import PlanError
+from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.plan import bounds as skipping
 from lsdb_ts.plan.evaluate import Scope, epochs_of, evaluate
 from lsdb_ts.plan.syntax import names, parse, written
@@ -66,6 +66,8 @@ class Expression:
     @classmethod
     def of_column(cls, name: str) -> Self:
         """Return the expression that is a column, whatever its name looks like."""
+        if "`" in name or name.startswith("@"):
+            raise PlanError(f"{name} is no name for this language: rename that column in the input")
         return cls(written(ast.Name(name, ast.Load())))
 
     @classmethod
@@ -93,12 +95,16 @@ class Expression:
         """The column, where the expression is nothing else."""
         return self.columns[0] if isinstance(self.tree, ast.Name) and self.columns else None
 
-    def needs(self, schema: pa.Schema) -> tuple[str, ...]:
-        """Return the columns that must be read; for the number of epochs alone, the narrowest part that tells it."""
+    def needs(self, schema: pa.Schema, demanded: Iterable[str] = (), nested: str | None = None) -> tuple[str, ...]:
+        """Return the columns that must be read beside those demanded anyway.
+
+        For the number of epochs alone, of the columns named so and of ``nested``, it is the narrowest part.
+        """
         found = [n for n in self.columns if not _is_curve(schema, n)]
-        for name in self.columns:
-            if _is_curve(schema, name) and not any(f.startswith(f"{name}.") for f in found):
-                found.append(narrowest_part(schema, name))
+        curves = [n for n in self.columns if _is_curve(schema, n)] + ([nested] if nested is not None else [])
+        for name in curves:
+            if not any(f == name or f.startswith(f"{name}.") for f in (*found, *demanded)):
+                found.append(_narrowest_part(schema, name))
         return tuple(dict.fromkeys(found))
 
     def epochs_of(self, schema: pa.Schema) -> tuple[str, ...]:
@@ -114,15 +120,24 @@ class Expression:
             A column of it is unknown in the catalog called ``where``, or the values do not fit together.
         """
         require(schema, self.columns, where)
-        return self.values(project(schema, self._read(schema, nested)).empty_table(), nested).type
+        return self.values(project(schema, self.needs(schema, nested=nested)).empty_table(), nested).type
 
     def values(self, table: pa.Table, nested: str | None = None) -> pa.Array | pa.ChunkedArray:
-        """Evaluate it for the rows of a table, or for the epochs of one of its nested columns."""
+        """Evaluate it for the rows of a table, or for the epochs of one of its nested columns.
+
+        Raises
+        ------
+        PlanError
+            The values do not fit what is done with them, whatever they are.
+        InputError
+            The values of some rows do not: they overflow.
+        """
         scope = Scope(table, dict(self.variables), nested)
         try:
             answer = evaluate(self.tree, scope)
         except (pa.ArrowException, OverflowError) as error:
-            raise PlanError(f'cannot evaluate "{self.text}": {error}') from error
+            kind = InputError if table.num_rows and isinstance(error, pa.ArrowInvalid) else PlanError
+            raise kind(f'cannot evaluate "{self.text}": {error}') from error
         if isinstance(answer, pa.Array | pa.ChunkedArray):
             return answer
         n = table.num_rows if nested is None else len(scope.epochs.parents)
@@ -155,12 +170,6 @@ class Expression:
             if isinstance(node, ast.Name):
                 node.id = renamed.get(node.id, node.id)
         return written(tree)
-
-    def _read(self, schema: pa.Schema, nested: str | None) -> tuple[str, ...]:
-        needed = self.needs(schema)
-        if nested is None or any(n.startswith(f"{nested}.") for n in needed):
-            return needed
-        return (*needed, narrowest_part(schema, nested))
 
 
 @dataclass(frozen=True)
@@ -216,7 +225,7 @@ def _is_curve(schema: pa.Schema, name: str) -> bool:
     return field is not None and is_nested(field)
 
 
-def narrowest_part(schema: pa.Schema, nested: str) -> str:
+def _narrowest_part(schema: pa.Schema, nested: str) -> str:
     """Return the part of a nested column that is the least to read; any of them tells how many epochs there are."""
 
     def width(part: pa.Field) -> int:

@@ -33,7 +33,7 @@ class Filter(Unary):
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the predicate's columns too, and let rows it cannot hold for be skipped."""
-        return (demand.plus(self.predicate.needs(self.child.schema), rows=self._bounds),)
+        return (demand.plus(self.predicate.needs(self.child.schema, demand.columns), rows=self._bounds),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Keep the rows."""
@@ -76,7 +76,9 @@ class FilterEpochs(Unary):
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the predicate's columns too, if any part of the nested column is wanted."""
-        return (demand.plus(self.predicate.needs(self.child.schema)) if self._is_wanted(demand) else demand,)
+        if not self._is_wanted(demand):
+            return (demand,)
+        return (demand.plus(self.predicate.needs(self.child.schema, demand.columns)),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Keep the epochs."""

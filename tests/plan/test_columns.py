@@ -89,7 +89,9 @@ def test_only_what_the_wanted_columns_need_is_read(stored):
         (["colour"], {"mag", "junk"}),
         (["k"], {"k"}),
         (["junk", "n"], {"junk", "lc.bad"}),
-        (["lc.snr"], {"lc.flux", "lc.err", "lc.bad"}),
+        (["lc.snr"], {"lc.flux", "lc.err"}),
+        (["lc.one", "lc.t"], {"mag", "lc.t"}),
+        (["n", "lc.t"], {"lc.t"}),
         (["lc.one"], {"mag", "lc.bad"}),
         (["lc.t"], {"lc.t"}),
     ]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsdb_ts.errors import PlanError
+from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.plan.expression import Expression, Predicate
 
 N = 400
@@ -338,6 +338,7 @@ def test_a_text_that_is_no_condition_is_quoted_before_any_row_is_read(text, mess
         ("n == @bands", 'write "in"'),
         ("n in @limit", '"in" needs a list'),
         ("n < 2 and n.max() > 3", "is of no nested column: in this language max makes one value a row"),
+        ("band.str.contains('[')", "cannot evaluate .* missing ]"),
         ("magg < 3", 'catalog has no column "magg"; did you mean "mag"'),
     ],
 )
@@ -361,7 +362,7 @@ def test_a_quantity_in_a_text_must_say_its_unit():
 
 def test_integers_that_overflow_are_an_error_and_not_another_number():
     table = pa.table({"n": [2**62, 1]})
-    with pytest.raises(PlanError, match="overflow"):
+    with pytest.raises(InputError, match="overflow"):
         Predicate.parse("n * 4 > 0").holds(table)
     assert Predicate.parse("n * 4.0 > 0 and n < 1e19").holds(table).all()
     assert Predicate.parse(f"n < {2**70} and n + {2**70} > 0").holds(table).all()
@@ -419,6 +420,12 @@ def test_any_name_can_be_a_column(name):
     expression = Expression.of_column(name)
     assert expression.column == name
     assert Expression.parse(f"{expression.text} + 1").columns == (name,)
+
+
+@pytest.mark.parametrize("name", ["@mag", "a`b"])
+def test_a_name_the_language_cannot_write_is_refused(name):
+    with pytest.raises(PlanError, match="rename that column"):
+        Expression.of_column(name)
 
 
 def test_times_can_be_ordered_by_bounds():

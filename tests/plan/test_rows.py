@@ -251,6 +251,8 @@ def test_epochs_that_nobody_wants_are_not_read(stored):
     assert [part.name for part in curves["lc"].type] == ["t"]
     with assert_reads({"objectId", "lc.bad"}):
         stored.query("len(lc) > 3")[["objectId"]].compute()
+    with assert_reads({"lc.t"}):
+        stored.query("len(lc) > 3 and lc.t > 10")[["lc.t"]].compute()
     with assert_reads({"objectId", "lc.flux"}):
         stored.query("lc.count() > 3 and lc.flux.max() > 3")[["objectId"]].compute()
 
