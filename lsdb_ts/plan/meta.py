@@ -34,15 +34,13 @@ def declared_output(child: Node, function: FrameFunction, inputs: tuple[str, ...
     PlanError
         There is no meta, and an empty frame does not tell.
     """
-    if isinstance(meta, pa.Schema | Mapping):
-        schema = meta if isinstance(meta, pa.Schema) else _of_dtypes(meta)
-        kept = child.positions is not None and set(child.positions) <= set(schema.names)
+    if meta is None:
+        schema = _found(child, function, inputs)
+    else:
+        schema = declared(meta)
+        kept = isinstance(meta, pa.Schema | Mapping) and child.positions and set(child.positions) <= set(schema.names)
         if kept and HEALPIX not in schema.names:
             schema = pa.schema([pa.field(HEALPIX, pa.int64()), *schema])
-    elif meta is not None:
-        schema = from_frame(meta.iloc[:0]).schema
-    else:
-        schema = _found(child, function, inputs)
     unknown = [f.name for f in schema if pa.types.is_null(f.type)]
     if unknown:
         raise PlanError(f'the type of "{unknown[0]}" cannot be told from an empty frame: say it with meta=')
@@ -62,7 +60,40 @@ def _found(child: Node, function: FrameFunction, inputs: tuple[str, ...]) -> pa.
         ) from error
 
 
-def _of_dtypes(meta: Mapping[str, Any]) -> pa.Schema:
+def declared(meta: Any) -> pa.Schema:
+    """Return the schema that a meta stands for.
+
+    Parameters
+    ----------
+    meta : pyarrow.Schema, mapping of str to dtype, or DataFrame
+        Dtypes may be those of Arrow, pandas and numpy, or their names.
+
+    Raises
+    ------
+    PlanError
+        It is something else, or a dtype is unknown.
+    """
     import pandas
 
-    return from_frame(pandas.DataFrame({name: pandas.Series(dtype=kind) for name, kind in meta.items()})).schema
+    if isinstance(meta, pa.Schema):
+        return meta
+    if isinstance(meta, pandas.DataFrame):
+        return from_frame(meta.iloc[:0]).schema
+    if not isinstance(meta, Mapping) or not meta:
+        raise PlanError(
+            f"meta={meta!r}: need a mapping like {{'amplitude': 'float64'}}, a DataFrame or a pyarrow.Schema"
+        )
+    fields = []
+    for name, kind in meta.items():
+        try:
+            found = kind if isinstance(kind, pa.DataType) else _arrow_type(kind)
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            raise PlanError(f'meta declares "{name}" as {kind!r}, which is not a dtype: {error}') from error
+        fields.append(pa.field(name, found))
+    return pa.schema(fields)
+
+
+def _arrow_type(dtype: Any) -> pa.DataType:
+    import pandas
+
+    return from_frame(pandas.DataFrame({"column": pandas.Series(dtype=dtype)})).schema.field("column").type
