@@ -85,7 +85,9 @@ class MatchVerbs(CatalogBase):
         score : {"likelihood_ratio"} or callable
             Rank partners by likelihood ratio (Sutherland & Saunders 1992; adds ``_likelihood_ratio``), or by a function
             ``score(left, right)`` (adds ``_score``). It is given two frames with a row for each candidate pair, and
-            returns how good each is: the higher the better, NaN for no pair.
+            returns how good each is: the higher the better, NaN for no pair. It is given all columns of both sides, so
+            select those it needs before, or name them: ``algorithm=Scored(function=..., right_columns=("mag",), ...)``
+            (:class:`lsdb_ts.plan.score.Scored`).
         density_per_arcmin2 : float
             Rows of the right side in a square arcminute; for likelihood ratios.
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions
-from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Side
+from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.motion import Motion
 from lsdb_ts.plan.node import Node, needs_positions
@@ -142,6 +143,8 @@ class Pairing:
         mine, left_rows = self._side(self.left, left.table, self.motions[0], self.algorithm.left_columns)
         theirs, right_rows = self._side(self.right, right.table, self.motions[1], self.algorithm.right_columns)
         found = self.algorithm.pairs(mine, theirs)
+        if not isinstance(self.algorithm, Ranked):
+            _check(self.algorithm, found, len(left), len(right))
         if left_rows is None and right_rows is None:
             return found
         here = found.left_rows if left_rows is None else left_rows[found.left_rows]
@@ -188,8 +191,8 @@ class Pairing:
 
     def _near(self, sky: Ranges | None, width_arcsec: float, demand: Demand, widest_arcsec: float) -> Ranges | None:
         """Return what lies within a width of some sky, at least as far as it matters to a demand."""
-        if sky is None or width_arcsec <= 0:
-            return sky
+        if sky is None:
+            return None
         if len(demand.pixels) != 1:
             return _grown(sky, width_arcsec)
         return vicinity(sky, demand.pixel, demand.halo_arcsec + widest_arcsec, width_arcsec)
@@ -212,13 +215,33 @@ def vicinity(sky: Ranges, pixel: Pixel, halo_arcsec: float, width_arcsec: float)
     """
     around = border(pixel, halo_arcsec)
     whole = Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop))
-    here = sky.intersection(whole)
+    here = whole.intersection(sky)
     if (here.stops - here.starts).sum() == (whole.stops - whole.starts).sum():
         return None
+    if width_arcsec <= 0:
+        return here
     order = min(pixel.order + _FINER, finest_order_reaching(width_arcsec), MAX_ORDER)
     shift = np.int64(2 * (MAX_ORDER - order))
     cells = np.unique(counted(here.starts >> shift, ((here.stops - 1) >> shift) + 1))
     return Ranges.of_cells(neighbours(cells, order).ravel(), order)
+
+
+def _check(algorithm: Algorithm, pairs: Pairs, n_left: int, n_right: int) -> None:
+    """Raise PlanError if an algorithm of a user's own broke the protocol: its result would depend on the layouts."""
+    rows, name = (pairs.left_rows, pairs.right_rows), type(algorithm).__name__
+    if any(r.size and not (r.min() >= 0 and r.max() < n) for r, n in zip(rows, (n_left, n_right), strict=True)):
+        raise PlanError(f"{name}.pairs gave rows that are not there: need numbers of rows of either side")
+    if (np.diff(rows[0]) < 0).any():
+        raise PlanError(f"{name}.pairs gave pairs out of order: need them by left row, as np.lexsort makes them")
+    # Rounding may put a pair that is exactly that far apart a little beyond.
+    if len(pairs) and pairs.separation_arcsec.max() > algorithm.radius_arcsec * (1 + 1e-9) + 1e-9:
+        raise PlanError(
+            f"{name}.pairs gave a pair {pairs.separation_arcsec.max():g} arcsec apart, beyond its radius_arcsec="
+            f"{algorithm.radius_arcsec:g}: rows farther than that are not read at a partition's edge"
+        )
+    missing = {f.name for f in algorithm.added} - set(pairs.added)
+    if missing:
+        raise PlanError(f'{name}.pairs did not give the column "{min(missing)}" that it declares in added')
 
 
 def in_reach(place: Indices, pixel: Pixel, halo_arcsec: float) -> NDArray[np.bool_]:

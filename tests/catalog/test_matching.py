@@ -247,6 +247,31 @@ class Around(Algorithm):
 
 
 @pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda p: p.take(np.arange(len(p))[::-1]), "out of order"),
+        (lambda p: dataclasses.replace(p, right_rows=p.right_rows + 10**6), "rows that are not there"),
+        (lambda p: dataclasses.replace(p, separation_arcsec=p.separation_arcsec + 9), "beyond its radius_arcsec=4"),
+        (lambda p: dataclasses.replace(p, added={}), 'did not give the column "magnitude"'),
+    ],
+)
+def test_an_algorithm_that_breaks_the_protocol_is_told_how(broken, message):
+    class Broken(Brightest):
+        def pairs(self, left, right):
+            return broken(super().pairs(left, right))
+
+    with pytest.raises(Exception, match=message):
+        L.crossmatch(R, algorithm=Broken(4.0)).compute()
+
+
+def test_the_identity_of_an_algorithm_holds_its_parameters_and_code():
+    plans = [L.crossmatch(R, algorithm=a).plan for a in (Brightest(1.0), Brightest(2.0), Around(1.0), Around(2.0))]
+    plans += [L.crossmatch(R, score=brightness).plan, L.crossmatch(R, score=lambda left, right: -right["gmag"]).plan]
+    assert len({str(plan.identity()) for plan in plans}) == len(plans)
+    assert str(plans[0].identity()) == str(L.crossmatch(R, algorithm=Brightest(1.0)).plan.identity())
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"how": "outher"}, 'did you mean "outer"'),

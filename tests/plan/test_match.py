@@ -1,6 +1,7 @@
 """The crossmatch of catalogs equals brute force, whatever the layouts and wherever the halo comes from."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -57,6 +58,22 @@ def test_a_match_equals_brute_force_with_a_stored_margin_and_without(folder, lef
     assert account["pairs_from_halo"] > 50, "the sky must straddle edges"
     from_margin = any("stars_margin" in str(r.path) for r in reads)
     assert from_margin == (margin_arcsec == 5.0)
+
+
+@pytest.mark.parametrize("margin_arcsec", [None, 5.0])
+def test_matches_of_every_kind_are_the_same_on_disk_and_in_memory(folder, margin_arcsec):
+    left, right = LEFT.slice(0, 900), RIGHT.slice(300, 900)
+    stored = on_disk(folder / f"every_l{margin_arcsec}", left, "objects", 100, margin_arcsec)
+    stars = on_disk(folder / f"every_r{margin_arcsec}", right, "stars", 70, margin_arcsec)
+    for how in ("left", "right", "outer", "semi", "anti"):
+        for one_to_one in (False, True):
+            frames = [
+                pd.DataFrame(a.crossmatch(b, RADIUS_ARCSEC, how=how, one_to_one=one_to_one).compute())
+                for a, b in ((stored, stars), (in_memory(left, "objects"), in_memory(right, "stars")))
+            ]
+            columns = [c for c in ("objectId", "starId") if c in frames[0]]
+            disk, memory = (f.sort_values(columns).reset_index(drop=True) for f in frames)
+            assert disk.equals(memory)
 
 
 def test_the_nearest_three_equal_brute_force():
