@@ -21,6 +21,7 @@ from lsdb_ts.schema import HEALPIX, plain
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER
 from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.files import AnyPath, beside
 from lsdb_ts.store.footers import Footer, footer
 from lsdb_ts.store.hats import HatsCatalog, read_properties
 from lsdb_ts.store.memory import MemorySource
@@ -67,12 +68,14 @@ def find_ids(source: Source, column: str, wanted: pa.Array) -> Found | None:
     return index.find(wanted, source.layout) if index is not None else None
 
 
-def index_folders(catalog: HatsCatalog) -> dict[str, Path]:
+def index_folders(catalog: HatsCatalog) -> dict[str, AnyPath]:
     """Return the folders of a catalog's indexes by column: those of its collection, and those beside it."""
     home = catalog.path.parent
-    found = {
+    # What lies beside a remote catalog cannot be listed everywhere: its collection has to name it.
+    beside_it = home.glob(f"{catalog.path.name}_*_index") if isinstance(home, Path) else ()
+    found: dict[str, AnyPath] = {
         properties["hats_index_column"]: folder
-        for folder in home.glob(f"{catalog.path.name}_*_index")
+        for folder in beside_it
         if (properties := _properties(folder)) is not None and _names(properties, catalog)
     }
     listing = home / "collection.properties"
@@ -80,7 +83,7 @@ def index_folders(catalog: HatsCatalog) -> dict[str, Path]:
         collection = read_properties(listing)
         if collection.get("hats_primary_table_url") == catalog.path.name:
             told = collection.get("all_indexes", "").replace(",", " ").replace(";", " ").split()
-            found |= {column: home / folder for column, folder in zip(told[::2], told[1::2], strict=False)}
+            found |= {column: beside(home, folder) for column, folder in zip(told[::2], told[1::2], strict=False)}
     return found
 
 
@@ -125,9 +128,9 @@ def stamp_of(catalog: HatsCatalog) -> str:
 class Index:
     """A HATS index catalog: one row for each id and place, sorted by id, in files of small row groups."""
 
-    folder: Path
+    folder: AnyPath
     column: str
-    primary: Path
+    primary: AnyPath
 
     def find(self, wanted: pa.Array, layout: Layout) -> Found:
         """Return the wanted ids that there are and the sky of their rows, reading only row groups that can hold them.
@@ -153,7 +156,7 @@ class Index:
             )
         return Found(pc.unique(rows.column(self.column)), sky)
 
-    def _spans(self, wanted: pa.Array) -> Iterator[tuple[Path, Any, Any]]:
+    def _spans(self, wanted: pa.Array) -> Iterator[tuple[AnyPath, Any, Any]]:
         """Yield (file, smallest, largest wanted id) of each run of row groups that can hold wanted ids."""
         values = wanted.to_numpy(zero_copy_only=False)
         groups = _groups(self.folder, self.column, footer(self.folder / "dataset" / "_metadata"))
@@ -169,7 +172,7 @@ class Index:
             low, high = wanted[int(first[run].min())].as_py(), wanted[int(last[run].max()) - 1].as_py()
             yield groups.files[int(groups.file[run[0]])], low, high
 
-    def _read(self, path: Path, low: Any, high: Any) -> pa.Table:
+    def _read(self, path: AnyPath, low: Any, high: Any) -> pa.Table:
         columns = [c for c in (self.column, HEALPIX, ORDER, NUMBER) if c in footer(path).paths]
         table = read_rows(path, columns, bounds={self.column: (low, high)})
         kept = {name: table.column(name) for name in columns}
@@ -181,14 +184,14 @@ class Index:
 class _Groups:
     """The row groups of an index: their files, and the smallest and largest id in each."""
 
-    files: tuple[Path, ...]
+    files: tuple[AnyPath, ...]
     file: NDArray[np.int64]
     least: NDArray[Any]
     most: NDArray[Any]
 
 
 @functools.lru_cache(maxsize=16)
-def _groups(folder: Path, column: str, known: Footer) -> _Groups:
+def _groups(folder: AnyPath, column: str, known: Footer) -> _Groups:
     """Read the statistics of all row groups: from `_metadata`, one file that has them all."""
     if column not in known.paths:
         raise CatalogError(f'{folder} is named as the index of "{column}" and has the columns {", ".join(known.paths)}')
@@ -223,7 +226,7 @@ def _sky_of(rows: pa.Table) -> Ranges:
     return Ranges.of(number << shift, (number + 1) << shift)
 
 
-def _properties(folder: Path) -> dict[str, str] | None:
+def _properties(folder: AnyPath) -> dict[str, str] | None:
     path = folder / "hats.properties"
     if not path.exists():
         path = folder / "properties"

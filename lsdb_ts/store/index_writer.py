@@ -79,8 +79,9 @@ def build_index(
     kind = plain(catalog.schema.field(column).type)
     if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise PlanError(f'"{column}" of {catalog.name} is {kind}: an index is of ids, whole numbers or text')
-    name = f"{catalog.path.name}_{column}_index"
-    folder = index_folders(catalog).get(column, catalog.path.parent / name)
+    folder = index_folders(catalog).get(column, catalog.path.parent / f"{catalog.path.name}_{column}_index")
+    if not isinstance(folder, Path):
+        raise PlanError(f"{catalog.path} is remote, and its index is built beside it: build it where its files are")
     there = read_properties(folder / "hats.properties") if (folder / "hats.properties").exists() else {}
     if there.get(STAMP) == stamp_of(catalog):
         return IndexReport(folder, column, int(there["hats_nrows"]), int(there["lsdb_ts_nameless"]), built=False)
