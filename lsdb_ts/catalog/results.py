@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from lsdb_ts.catalog.base import CatalogBase
+from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import Explanation, explain
 from lsdb_ts.plan.frame import to_frame
@@ -39,10 +40,16 @@ class ResultVerbs(CatalogBase):
         return explain(self.plan, whole(self.plan))
 
     def head(self, n: int = 5) -> nested_pandas.NestedFrame:
-        """Return the first rows, computing as few partitions as that takes."""
+        """Return the first n rows in the order of the sky, computing as few partitions as that takes."""
         from lsdb_ts.run.execute import first_rows
 
-        return to_frame(first_rows(self.plan, whole(self.plan), n))
+        return to_frame(first_rows(self.plan, whole(self.plan), _rows_wanted(n)))
+
+    def tail(self, n: int = 5) -> nested_pandas.NestedFrame:
+        """Return the last n rows in the order of the sky, computing as few partitions as that takes."""
+        from lsdb_ts.run.execute import last_rows
+
+        return to_frame(last_rows(self.plan, whole(self.plan), _rows_wanted(n)))
 
     def compute(self, progress: bool | None = None) -> nested_pandas.NestedFrame:
         """Compute all rows: on the active Dask client, or else on all local cores.
@@ -116,3 +123,9 @@ class ResultVerbs(CatalogBase):
         demand = whole(self.plan)
         kept = [HEALPIX] if HEALPIX in demand.columns else list(demand.columns)
         return Demand(tuple(kept), demand.pixels)
+
+
+def _rows_wanted(n: int) -> int:
+    if n < 0:
+        raise PlanError(f"n={n}: need 0 or more rows; all but some takes the whole catalog, so use compute() for that")
+    return n

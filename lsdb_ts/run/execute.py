@@ -98,6 +98,22 @@ def first_rows(node: Node, demand: Demand, n: int) -> pa.Table:
     return pa.concat_tables(found) if found else schema.empty_table()
 
 
+def last_rows(node: Node, demand: Demand, n: int) -> pa.Table:
+    """Return the last rows of a plan, computing no more pixels than that takes, in this process."""
+    check(node, demand)
+    schema = output_schema(node, demand)
+    found: list[pa.Table] = []
+    missing = n
+    for i in range(len(demand.pixels) - 1, -1, -1):
+        if missing <= 0:
+            break
+        pixel = demand.pixels[i]
+        table, _ = _computed(produce(node, demand.at(pixel)), pixel, schema)
+        found.insert(0, table.slice(max(table.num_rows - missing, 0)))
+        missing -= found[0].num_rows
+    return pa.concat_tables(found) if found else schema.empty_table()
+
+
 def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None) -> None:
     """Compute a plan into a HATS catalog; started again after any interruption, it does what is missing.
 

@@ -149,6 +149,9 @@ def limits(footers: Iterable[Footer], column: str) -> tuple[Any, Any] | None:
                 if statistics is not None and statistics.null_count == group.num_rows:
                     continue
                 return None
+            if statistics.min != statistics.min or statistics.max != statistics.max:
+                # A writer that counted NaN as a value tells nothing of the others.
+                return None
             low = statistics.min if low is None else min(low, statistics.min)
             high = statistics.max if high is None else max(high, statistics.max)
     return None if low is None else (low, high)

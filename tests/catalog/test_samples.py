@@ -141,3 +141,20 @@ def test_an_empty_catalog_has_empty_samples():
     assert len(empty.sample(0)) == 0
     assert len(empty.sample(frac=0.5)) == 0
     assert [len(part) for part in empty.random_split([0.5, 0.5])] == [0, 0]
+
+
+def test_the_last_rows_are_those_of_pandas(layouts):
+    for catalog in layouts:
+        frame = catalog.compute()
+        for n in (0, 1, 7, 1000, 5000):
+            assert catalog.tail(n).equals(frame.tail(n))
+            assert catalog.head(n).equals(frame.head(n))
+        assert list(catalog.head(0).columns) == list(TABLE.column_names)
+    bright = layouts[1].query("mag < 16")
+    assert bright.tail(40).equals(bright.compute().tail(40))
+    with assert_reads(set(TABLE.column_names)) as reads:
+        layouts[2].tail(3)
+    assert len({read.path for read in reads}) == 1
+    for verb in (catalog.head, catalog.tail):
+        with assert_lazy(), pytest.raises(PlanError, match="n=-1: need 0 or more rows"):
+            verb(-1)

@@ -1,5 +1,7 @@
 """Statistics are pandas' own, from metadata where that is enough, and with one column read where it is not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,6 +11,7 @@ import lsdb_ts as lt
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import with_unit
 from lsdb_ts.sky.pixel import cell_of, spatial_index
+from lsdb_ts.store.read import limits
 from lsdb_ts.testing import assert_lazy, assert_reads
 from tests.skycases import in_memory, objects_table, on_disk
 
@@ -82,6 +85,27 @@ def test_a_column_that_a_function_made_anew_is_read_again(layouts):
         brighter = catalog.map_partitions(lambda frame: frame.assign(mag=frame["mag"] - 5), rowwise=True)
         assert brighter.plan.count == N
         assert brighter.min("mag") == pytest.approx(FRAME.mag.min() - 5)
+
+
+class Footer:
+    """A file of one row group whose writer took NaN for the smallest value, or did not."""
+
+    def __init__(self, low: float) -> None:
+        self.statistics = SimpleNamespace(has_min_max=True, min=low, max=9.0, null_count=0)
+
+    def __len__(self) -> int:
+        return 1
+
+    def chunks(self, columns: list[str]) -> list[int]:
+        return [0]
+
+    def group(self, i: int) -> SimpleNamespace:
+        return SimpleNamespace(num_rows=3, column=lambda chunk: SimpleNamespace(statistics=self.statistics))
+
+
+def test_statistics_in_which_nan_is_a_value_are_not_believed():
+    assert limits([Footer(1.0), Footer(0.5)], "x") == (0.5, 9.0)
+    assert limits([Footer(1.0), Footer(np.nan), Footer(0.5)], "x") is None
 
 
 def test_limits_of_nothing_are_missing():
