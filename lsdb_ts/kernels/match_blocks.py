@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from lsdb_ts.kernels.match_cells import TABLE_BITS, TABLE_CELLS, empty_cells, table_of
 from lsdb_ts.kernels.match_faces import EVEN_BITS, STEEPEST, spread, steps_within, stretch
 from lsdb_ts.kernels.match_search import (
+    Room,
+    Rows,
     angle_of,
+    borrowed,
     first_from,
     haversine,
     new_room,
@@ -25,7 +28,7 @@ from lsdb_ts.kernels.match_search import (
 )
 
 BLOCK = 1024
-_CROWD = 96
+CROWD = 96
 """A row with more candidates than this is searched by itself."""
 _FEW, _MANY = 64, 256
 """Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched one by one."""
@@ -60,7 +63,7 @@ class Block(NamedTuple):
 
 @numba.njit(cache=True, nogil=True)
 def _new_block():  # type: ignore[no-untyped-def]
-    places = BLOCK * _CROWD + 4 * _STEP
+    places = BLOCK * CROWD + 4 * _STEP
     return Block(
         np.empty((4, BLOCK), np.int64),
         np.empty((4, BLOCK), np.uint32),
@@ -148,7 +151,7 @@ def _list_candidates(count, block):  # type: ignore[no-untyped-def]
     end = np.uint64(0)
     for i in range(count):
         n0, n1, n2, n3 = size0[i], size1[i], size2[i], size3[i]
-        if alone[i] | (n0 + n1 + n2 + n3 > _CROWD):
+        if alone[i] | (n0 + n1 + n2 + n3 > CROWD):
             alone[i] = True
         elif max(max(n0, n1), max(n2, n3)) <= _STEP:
             for n, start in ((n0, start0[i]), (n1, start1[i]), (n2, start2[i]), (n3, start3[i])):
@@ -287,7 +290,7 @@ def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
         gaps[k] = min(right[above + window] - right[above], right[below] - right[below - window])
     gaps.sort()
     area = gaps[_SAMPLES // 2] / window
-    if area * _CROWD < float(1 << (2 * lowest)):
+    if area * CROWD < float(1 << (2 * lowest)):
         return -1
     area *= min(1.0, 4.0 * m / n)
     level = lowest
@@ -297,7 +300,7 @@ def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
+def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def]
     """Find the pairs of two sides.
 
     Parameters
@@ -305,6 +308,8 @@ def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
     left, right : Rows
         Of at least one row each, the right side of fewer than 2^32.
     wanted : Wanted
+    room : Room
+        For at least ``CROWD`` and ``wanted.most`` right rows.
     found : tuple of numpy.ndarray of int64, int64 and float64
         Room for the pairs; for one neighbour, as many places as there are left rows.
 
@@ -318,7 +323,15 @@ def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
     level = _fine_level(left.place, right.place, wanted.radius)
     block = _new_block()
     cells = empty_cells(1 if level < 0 else 64 + (left.place.size + right.place.size) // (TABLE_CELLS // 4))
-    room = new_room(max(_CROWD, wanted.most))
+    left = Rows(borrowed(left.place), borrowed(left.ra_deg), borrowed(left.dec_deg))
+    right = Rows(borrowed(right.place), borrowed(right.ra_deg), borrowed(right.dec_deg))
+    room = Room(
+        borrowed(room.near),
+        borrowed(room.near_rows),
+        borrowed(room.measured),
+        borrowed(room.stack),
+        borrowed(room.same),
+    )
     height = math.degrees(wanted.radius) + 1e-12
     n, m = left.place.size, 0
     for start in range(0, n, BLOCK):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from lsdb_ts.kernels.match_faces import (
@@ -26,8 +27,10 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 _LEAF_ROWS = 32
 """So few rows are measured rather than divided further."""
-_CHUNK = 256
-"""So many rows are measured in one loop."""
+_LANES = 16
+"""So many rows are measured at once."""
+_REPEATED = 64
+"""A run of more rows in one order-29 cell is looked at for whether they all have one position."""
 _STACK = 128
 """More than the three cells that wait at every one of 29 levels."""
 
@@ -61,9 +64,25 @@ class Room(NamedTuple):
     """Haversines and right rows of what was found, in order."""
     measured: Floats
     stack: Indices
-    """Shape (4, _STACK): first row, end, first place and level of the cells yet to be looked into."""
+    """Six numbers for each cell yet to be looked into: see :func:`_push`."""
     same: Indices
     """A run of rows, and whether they all have one position."""
+
+
+@intrinsic
+def borrowed(context, array):  # type: ignore[no-untyped-def]
+    """Return the same array without an owner, for which compiled code keeps no count of references.
+
+    The count is an atomic operation for every array at every call, as long as the search of a row itself. The array
+    must be held by whoever called the compiled code.
+    """
+
+    def without_owner(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        held = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        held.meminfo = held.meminfo.type(None)
+        return held._getvalue()
+
+    return array(array), without_owner
 
 
 @numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
@@ -107,7 +126,7 @@ def angle_of(h):  # type: ignore[no-untyped-def]
     return 2.0 * math.sqrt(h) * (1.0 + h * (1.0 / 6.0 + h * (3.0 / 40.0 + h * (15.0 / 336.0))))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def first_from(place, low, high, value):  # type: ignore[no-untyped-def]
     """Return the first row of a range whose place is not below a value, or its end. Halves without branches."""
     size = high - low
@@ -143,8 +162,8 @@ def new_room(size):  # type: ignore[no-untyped-def]
     return Room(
         np.empty(size, np.float64),
         np.empty(size, np.int64),
-        np.empty(_CHUNK, np.float64),
-        np.empty((4, _STACK), np.int64),
+        np.empty(_LANES, np.float64),
+        np.empty(6 * _STACK, np.int64),
         np.full(3, np.int64(-1)),
     )
 
@@ -169,51 +188,69 @@ def search(left, i, right, wanted, stretched, room):  # type: ignore[no-untyped-
     int
         How many there are; -1 if there is not room for all, which cannot be if it has ``wanted.most`` places.
     """
-    here, place, n = (left.ra_deg[i], left.dec_deg[i]), left.place[i], right.place.size
-    bound, most = wanted.farthest, wanted.most
+    place, n = left.place[i], right.place.size
+    bound, most, count = wanted.farthest, wanted.most, 0
+    here = (left.ra_deg[i], left.dec_deg[i], n, n)
     if most > 0:
         # The rows next to it in the order of the quadtree are near, though not surely the nearest: a first bound.
         at = first_from(right.place, 0, n, place)
-        bound, _ = _collect(right, max(at - most - 2, 0), min(at + most + 2, n), here, wanted, bound, 0, room)
+        first, end = max(at - most - 2, 0), min(at + most + 2, n)
+        bound, count = _collect(right, first, end, here, wanted, bound, 0, room)
+        here = (here[0], here[1], first, end)
     inside = place & ((1 << 58) - 1)
     x, y = compact(inside), compact(inside >> 1)
     reach = steps_within(angle_of(bound), stretched)
     level = 0
     while (1 << level) <= 2 * reach:
         level += 1
-    count = 0
+    stack, top = room.stack, np.uint64(0)
     for cell_y in range((y - reach) >> level, ((y + reach) >> level) + 1):
         for cell_x in range((x - reach) >> level, ((x + reach) >> level) + 1):
             across_x, across_y = (cell_x << level) >> MAX_ORDER, (cell_y << level) >> MAX_ORDER
             beyond = face_beyond(place >> 58, across_x, across_y)
-            if beyond >= 0 and count >= 0:
-                own = seen_from_beyond(place >> 58, across_x, across_y, x, y)
+            if beyond >= 0:
+                own_x, own_y = seen_from_beyond(place >> 58, across_x, across_y, x, y)
                 corner_x, corner_y = seen_from_beyond(place >> 58, across_x, across_y, cell_x << level, cell_y << level)
                 corner = (beyond << 58) | spread(corner_x >> level << level) | (spread(corner_y >> level << level) << 1)
-                bound, count = _descend(right, corner, level, own, here, wanted, stretched, bound, count, room)
+                start, stop = _run_of(right.place, corner, corner + (1 << (2 * level)))
+                top = _push(stack, top, start, stop, corner, level, own_x, own_y)
+    count = _descend(right, here, wanted, stretched, bound, count, top, room)
     if most <= 0 and count > 0:
         sort_near(room.near, room.near_rows, count)
     return count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _descend(right, corner, level, own, here, wanted, stretched, bound, count, room):  # type: ignore[no-untyped-def]
-    """Collect from one cell: divide it while it is crowded, leave out what the shrinking bound cannot reach."""
-    place, n = right.place, right.place.size
-    starts, stops, corners, levels = room.stack[0], room.stack[1], room.stack[2], room.stack[3]
-    start = first_from(place, 0, n, corner)
-    end = corner + (1 << (2 * level))
-    stop = first_from(place, start, min(start + _LEAF_ROWS, n), end)
+@numba.njit(cache=True, nogil=True)
+def _run_of(place, low, high):  # type: ignore[no-untyped-def]
+    """Return the first row with a place from ``low`` on, and the first from ``high`` on, most often not far away."""
+    n = place.size
+    start = first_from(place, 0, n, low)
+    stop = first_from(place, start, min(start + _LEAF_ROWS, n), high)
     if stop == start + _LEAF_ROWS:
-        stop = first_from(place, stop, n, end)
-    starts[0], stops[0], corners[0], levels[0] = start, stop, corner, level
+        stop = first_from(place, stop, n, high)
+    return start, stop
+
+
+@numba.njit(cache=True, nogil=True)
+def _push(stack, top, start, stop, corner, level, own_x, own_y):  # type: ignore[no-untyped-def]
+    """Put a cell on the stack: its rows, first place and level, and the position as seen from its face."""
+    if start == stop:
+        return top
+    stack[top], stack[top + np.uint64(1)] = start, stop
+    stack[top + np.uint64(2)], stack[top + np.uint64(3)] = corner, level
+    stack[top + np.uint64(4)], stack[top + np.uint64(5)] = own_x, own_y
+    return top + np.uint64(6)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _descend(right, here, wanted, stretched, bound, count, top, room):  # type: ignore[no-untyped-def]
+    """Collect from the cells on the stack: divide the crowded ones, leave out what the shrinking bound cannot reach."""
+    place, stack = right.place, room.stack
     reach = steps_within(angle_of(bound), stretched)
-    depth = 1
-    while depth > 0 and count >= 0:
-        depth -= 1
-        start, stop, corner, level = starts[depth], stops[depth], corners[depth], levels[depth]
-        if start == stop:
-            continue
+    while top > 0 and count >= 0:
+        top -= np.uint64(6)
+        start, stop, corner = stack[top], stack[top + np.uint64(1)], stack[top + np.uint64(2)]
+        level, own_x, own_y = stack[top + np.uint64(3)], stack[top + np.uint64(4)], stack[top + np.uint64(5)]
         if stop - start > _LEAF_ROWS:
             # Straight down to where the rows part.
             differing = place[start] ^ place[stop - 1]
@@ -221,53 +258,63 @@ def _descend(right, corner, level, own, here, wanted, stretched, bound, count, r
                 level -= 1
             corner = place[start] >> (2 * level) << (2 * level)
         inside = corner & ((1 << 58) - 1)
-        x, y = compact(inside), compact(inside >> 1)
-        if x > own[0] + reach or x + (1 << level) <= own[0] - reach:
-            continue
-        if y > own[1] + reach or y + (1 << level) <= own[1] - reach:
+        x, y, side = compact(inside), compact(inside >> 1), 1 << level
+        if (x > own_x + reach) | (x + side <= own_x - reach) | (y > own_y + reach) | (y + side <= own_y - reach):
             continue
         if stop - start > _LEAF_ROWS and level > 0:
             level -= 1
             quarter = 1 << (2 * level)
+            half = first_from(place, start, stop, corner + 2 * quarter)
+            low = first_from(place, start, half, corner + quarter)
+            high = first_from(place, half, stop, corner + 3 * quarter)
             # The quarter nearest to the position goes on the stack last.
-            nearest = int(own[0] >= x + (1 << level)) + 2 * int(own[1] >= y + (1 << level))
-            cut2 = first_from(place, start, stop, corner + 2 * quarter)
-            cut1 = first_from(place, start, cut2, corner + quarter)
-            cut3 = first_from(place, cut2, stop, corner + 3 * quarter)
+            nearest = int(own_x >= x + (1 << level)) + 2 * int(own_y >= y + (1 << level))
             for k in (3, 2, 1, 0):
                 q = nearest ^ k
-                starts[depth] = start if q == 0 else (cut1 if q == 1 else (cut2 if q == 2 else cut3))
-                stops[depth] = cut1 if q == 0 else (cut2 if q == 1 else (cut3 if q == 2 else stop))
-                corners[depth], levels[depth] = corner + q * quarter, level
-                depth += 1
+                first = start if q == 0 else (low if q == 1 else (half if q == 2 else high))
+                end = low if q == 0 else (half if q == 1 else (high if q == 2 else stop))
+                top = _push(stack, top, first, end, corner + q * quarter, level, own_x, own_y)
             continue
-        if level == 0 and stop - start > _CHUNK and wanted.most > 0 and _one_position(right, start, stop, room.same):
+        if level == 0 and stop - start > _REPEATED and wanted.most > 0 and _one_position(right, start, stop, room.same):
             stop = min(stop, start + wanted.most)
         nearer, count = _collect(right, start, stop, here, wanted, bound, count, room)
         if nearer < bound:
             bound = nearer
             reach = steps_within(angle_of(bound), stretched)
-    return bound, count
+    return count
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _collect(right, start, stop, here, wanted, bound, count, room):  # type: ignore[no-untyped-def]
-    """Measure a run of rows and keep those that count; return the new bound and how many there are now."""
+    """Measure a run of rows and keep those that count; return the new bound and how many there are now.
+
+    ``here`` is the position, and the run of rows that were seen before.
+    """
     right_ra, right_dec, measured = right.ra_deg, right.dec_deg, room.measured
     near, near_rows = room.near, room.near_rows
     nearest, most = wanted.nearest, wanted.most
-    for first in range(start, stop, _CHUNK):
-        size = min(_CHUNK, stop - first)
-        ras, decs = right_ra[first : first + size], right_dec[first : first + size]
-        for k in range(size):
-            measured[k] = haversine(here[0] - ras[k], here[1], here[1] - decs[k])
-        for k in range(size):
-            h = measured[k]
+    last = right_ra.size - _LANES
+    for first in range(start, stop, _LANES):
+        # Always as many as fill the processor's vectors, be they wanted or not.
+        skipped = max(first - last, 0) if last >= 0 else 0
+        if last >= 0:
+            for k in range(_LANES):
+                j = np.uint64(first - skipped + k)
+                measured[k] = haversine(here[0] - right_ra[j], here[1], here[1] - right_dec[j])
+        else:
+            for k in range(stop - first):
+                j = np.uint64(first + k)
+                measured[k] = haversine(here[0] - right_ra[j], here[1], here[1] - right_dec[j])
+        for k in range(min(_LANES, stop - first)):
+            h = measured[np.uint64(k + skipped)]
             if h > bound or h < nearest:
+                continue
+            if first + k >= here[2] and first + k < here[3]:
                 continue
             if most > 0:
                 count = _insert(near, near_rows, count, most, h, first + k)
-                bound = near[count - 1] if count == most else bound
+                if count == most:
+                    bound = near[most - 1]
             elif count == near.size:
                 return bound, -1
             else:
@@ -276,7 +323,7 @@ def _collect(right, start, stop, here, wanted, bound, count, room):  # type: ign
     return bound, count
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def _insert(near, near_rows, count, most, h, row):  # type: ignore[no-untyped-def]
     """Insert into the nearest so far, at most so many of them; return how many there are now."""
     if count == most:
