@@ -114,7 +114,13 @@ def last_rows(node: Node, demand: Demand, n: int) -> pa.Table:
     return pa.concat_tables(found) if found else schema.empty_table()
 
 
-def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None) -> None:
+About = Callable[[CatalogInfo, Path, list[Leaf]], CatalogInfo]
+"""What a folder of written leaves says of itself, where it is no catalog of rows with positions."""
+
+
+def write(
+    node: Node, demand: Demand, path: Path, name: str, progress: bool | None = None, about: About | None = None
+) -> None:
     """Compute a plan into a HATS catalog; started again after any interruption, it does what is missing.
 
     Parameters
@@ -125,6 +131,8 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
         Folder of the catalog: absent, empty, or left half-done by the same write.
     name : str
         Name of the catalog.
+    about : callable, optional
+        Returns what is written of another data product, such as an association, whose rows need no positions.
 
     Raises
     ------
@@ -135,7 +143,7 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     """
     check(node, demand)
     check_budget(node, demand)
-    positions = _written_positions(node, demand)
+    positions = _written_positions(node, demand) if about is None else (None, None)
     identity = {
         "plan": identity_of(node),
         "columns": list(demand.columns),
@@ -170,7 +178,8 @@ def write(node: Node, demand: Demand, path: Path, name: str, progress: bool | No
     extra = {_FINGERPRINT: fingerprint(identity), **({_ACCOUNT: canonical(account)} if account else {})}
     remove_leftovers(path)
     kind = "source" if Roles.of(schema).parent_id else "object"
-    finish_catalog(path, CatalogInfo(name, kind, schema, *positions, extra=extra), leaves)
+    info = CatalogInfo(name, kind, schema, *positions, extra=extra)
+    finish_catalog(path, info if about is None else about(info, path, leaves), leaves)
     shutil.rmtree(path / WORK)
 
 
