@@ -46,7 +46,7 @@ class Scan(Node):
         return self.source.name
 
     @property
-    def positions(self) -> tuple[str, str]:
+    def positions(self) -> tuple[str, str] | None:
         """RA and Dec columns of the source."""
         return self.source.positions
 
