@@ -130,6 +130,11 @@ class Match(Node):
         """The sky of the rows that are kept."""
         return self.pairing.sky(_KEPT[self.how])
 
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The sky the left rows were cut to, where all rows are left ones."""
+        return self.left.footprint if _KEPT[self.how] in ("pairs", "left") else None
+
     @property
     def count(self) -> int | None:
         """The left rows, where each of them stands in the result once."""
