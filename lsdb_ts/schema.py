@@ -120,6 +120,7 @@ _KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
     "dec_error": ("dec_error", "decErr", "coord_decErr"),
 }
 
+_ASTROMETRIC = ("pm_ra", "pm_dec", "ref_epoch", "ra_error", "dec_error")
 _KNOWN_UNITS: Mapping[str, str] = {
     **dict.fromkeys(("ra_error", "dec_error"), "mas"),
     **dict.fromkeys(("raErr", "decErr", "coord_raErr", "coord_decErr"), "deg"),
@@ -179,6 +180,21 @@ def with_unit(column: pa.Field, unit: str) -> pa.Field:
 def angle_unit_of(column: pa.Field) -> str | None:
     """Return the unit stored with a field, or the one its name stands for in a known survey, or None."""
     return unit_of(column) or _KNOWN_UNITS.get(column.name)
+
+
+def with_astrometry(schema: pa.Schema) -> pa.Schema:
+    """Store the roles and units of motions and errors that names alone tell, so that they outlast other names."""
+    told = {c: r for r, c in Roles.find(schema).items() if r in _ASTROMETRIC}
+    fields = [with_role(f, told[f.name]) if f.name in told else f for f in schema]
+    units = {f.name: unit for f in fields if unit_of(f) is None and (unit := angle_unit_of(f)) is not None}
+    fields = [with_unit(f, units[f.name]) if f.name in units else f for f in fields]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def without_astrometry(schema: pa.Schema) -> pa.Schema:
+    """Mark columns that tell where some rows are, but not all of them, as playing no role."""
+    told = [c for r, c in Roles.find(schema).items() if r in (*_ASTROMETRIC, "ra", "dec")]
+    return pa.schema([without_role(f) if f.name in told else f for f in schema], metadata=schema.metadata)
 
 
 def with_role(column: pa.Field, role: str) -> pa.Field:

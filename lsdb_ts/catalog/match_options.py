@@ -86,7 +86,9 @@ class MatchOptions:
         if callable(self.score):
             self._refuse(("n_sigma", *_ERRORS, "density_per_arcmin2"), f'score="{_LIKELIHOOD}"')
             columns = [tuple(f.name for f in node.schema if not has_parts(f)) for node in (left, right)]
-            return Scored(function=self.score, left_columns=columns[0], right_columns=columns[1], **common)
+            scored = Scored(function=self.score, left_columns=columns[0], right_columns=columns[1], **common)
+            scored.check(left.schema, right.schema)
+            return scored
         if self.score not in (None, _LIKELIHOOD):
             raise PlanError(f'score="{self.score}": need "{_LIKELIHOOD}" or a function')
         if self.score is None and self.n_sigma is None:

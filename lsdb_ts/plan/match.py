@@ -18,7 +18,7 @@ from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pa
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
-from lsdb_ts.schema import HEALPIX, with_role, with_unit, without_role
+from lsdb_ts.schema import HEALPIX, with_astrometry, with_role, with_unit, without_astrometry, without_role
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
@@ -108,14 +108,14 @@ class Match(Node):
         """
         if not self._has_right:
             return self.left.schema
-        left = [f.with_name(self._left_names[f.name]) for f in self.left.schema]
         # The rows are left rows: their roles hold, those of the right side would stand beside them.
+        mine = without_astrometry(self.left.schema) if self._either_side else with_astrometry(self.left.schema)
+        left = [f.with_name(self._left_names[f.name]) for f in mine]
         right = [without_role(f).with_name(self._right_names[f.name]).with_nullable(True) for f in self.right.schema]
         added = [with_unit(pa.field(DISTANCE, pa.float64()), "arcsec"), *self.pairing.algorithm.added]
         place = []
         if self._either_side:
-            own = [self._left_names[c] for c in needs_positions(self.left, "a crossmatch")]
-            left = [(without_role(f) if f.name in own else f).with_nullable(True) for f in left]
+            left = [f.with_nullable(True) for f in left]
             place = [with_role(with_unit(pa.field(f"_{role}", pa.float64()), "deg"), role) for role in ("ra", "dec")]
         named = [f.with_name(f.name + self.naming.tail) for f in added]
         return pa.schema([*left, *right, *named, *place])
@@ -177,7 +177,7 @@ class Match(Node):
         """Match the pixel."""
         left, right = parts
         pairs = self.pairing.pairs(left, right)
-        partnered = marked(len(right), pairs.right_rows)
+        partnered = marked(len(right), pairs.right_rows) if self._either_side else None
         left, pairs = self._trimmed(demand, left, pairs)
         matched = marked(len(left), pairs.left_rows)
         account = {self.name: self._counts(left, right, pairs, matched, partnered)}
@@ -193,6 +193,7 @@ class Match(Node):
         else:
             alone = np.flatnonzero(~matched) if self.how == "outer" else np.empty(0, np.int64)
             wanted = in_reach(place_of(right), demand.pixel, demand.halo_arcsec)
+            assert partnered is not None
             rows = of_either(left, right, pairs, alone, np.flatnonzero(~partnered & wanted))
         return Partition(self._joined(demand, left.table, right.table, pairs, rows), rows.core, account)
 
@@ -262,13 +263,13 @@ class Match(Node):
         return left.filter(wanted), replace(pairs, left_rows=(np.cumsum(wanted) - 1)[pairs.left_rows])
 
     def _counts(
-        self, left: Partition, right: Partition, pairs: Pairs, matched: NDArray[np.bool_], partnered: NDArray[np.bool_]
+        self, left: Partition, right: Partition, pairs: Pairs, matched: NDArray[np.bool_], partnered: Any
     ) -> dict[str, int]:
-        """Count what is in the pixel itself."""
+        """Count what is in the pixel itself; ``partnered`` tells it of right rows, where they are kept."""
         here = left.core[pairs.left_rows]
         counts = {"left_rows": left.core, "matched": left.core & matched, "unmatched": left.core & ~matched}
         counts |= {"pairs": here, "pairs_from_halo": here & ~right.core[pairs.right_rows]}
-        if self._either_side:
+        if partnered is not None:
             counts |= {"right_rows": right.core, "right_unmatched": right.core & ~partnered}
         return {name: int(np.count_nonzero(mask)) for name, mask in counts.items()}
 

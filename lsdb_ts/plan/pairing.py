@@ -19,7 +19,7 @@ from lsdb_ts.kernels.match import Positions
 from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.motion import Motion
-from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.plan.node import Node, expanded, needs_positions
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align, align_outer
 from lsdb_ts.sky.halo import border, dilated
@@ -133,7 +133,12 @@ class Pairing:
         needed = self.algorithm.left_columns, self.algorithm.right_columns
         for i, node in enumerate((self.left, self.right)):
             motion = self.motions[i]
-            mine = (HEALPIX, *needs_positions(node, "a crossmatch"), *needed[i], *(motion.columns if motion else ()))
+            mine = (
+                HEALPIX,
+                *needs_positions(node, "a crossmatch"),
+                *expanded(node.schema, needed[i]),
+                *(motion.columns if motion else ()),
+            )
             plain = replace(demand, columns=(), rows=rows[i], sky=skies[i])
             asked.append(plain.plus([*mine, *columns[i]], halo_arcsec=halos[i]))
         return asked[0], asked[1]
@@ -168,7 +173,7 @@ class Pairing:
     ) -> tuple[Side, Indices | None]:
         """Return one side as algorithms see it and, where it was sorted anew, the row each of its rows has."""
         ra, dec = (table.column(name).to_numpy() for name in needs_positions(node, "a crossmatch"))
-        given = table.select(columns)
+        given = table.select(dict.fromkeys(c if c in table.column_names else c.partition(".")[0] for c in columns))
         if motion is None:
             return Side(Positions.of(table.column(HEALPIX).to_numpy(), ra, dec), given), None
         ra, dec = motion.moved(table, ra, dec)

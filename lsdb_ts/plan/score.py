@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.algorithm import Pairs, Ranked, Side
+from lsdb_ts.plan.algorithm import Floats, Pairs, Ranked, Side
 from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.identity import identify, name_of
+from lsdb_ts.schema import project
 
 SCORE, DISTANCE = "_score", "_dist_arcsec"
 
@@ -46,16 +47,27 @@ class Scored(Ranked):
     def pairs(self, left: Side, right: Side) -> Pairs:
         """Find all near ones, score them, and keep the best."""
         near = self.near(left, right)
-        right_table = right.table.take(pa.array(near.right_rows))
-        given = right_table.append_column(DISTANCE, pa.array(near.separation_arcsec))
-        found = self.function(to_frame(left.table.take(pa.array(near.left_rows))), to_frame(given))
-        scores = _numbers(found, self.function)
-        if scores.shape != (len(near),):
-            raise PlanError(f"{name_of(self.function)} made scores of shape {scores.shape} for {len(near)} pairs")
+        scores = self._scores(
+            left.table.take(pa.array(near.left_rows)),
+            right.table.take(pa.array(near.right_rows)).append_column(DISTANCE, pa.array(near.separation_arcsec)),
+        )
         kept = ~np.isnan(scores)
         near, scores = near.take(kept), scores[kept]
         scored = Pairs(near.left_rows, near.right_rows, near.separation_arcsec, {SCORE: scores})
         return self.best(scored, -scores)
+
+    def check(self, left: pa.Schema, right: pa.Schema) -> None:
+        """Call the function on no pairs of such sides, so that what is wrong with it is known at once."""
+        beside = project(right, self.right_columns).append(pa.field(DISTANCE, pa.float64()))
+        try:
+            self._scores(project(left, self.left_columns).empty_table(), beside.empty_table())
+        except PlanError:
+            raise
+        except Exception as error:
+            raise PlanError(
+                f"{name_of(self.function)} raised {type(error).__name__} on frames without rows, with the columns "
+                f"{list(self.left_columns)} and {beside.names}: {error}"
+            ) from error
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters and the function's code."""
@@ -75,8 +87,14 @@ class Scored(Ranked):
         """The function, how many, and how far."""
         return f"{super().summary} by {name_of(self.function)}"
 
+    def _scores(self, left: pa.Table, right: pa.Table) -> Floats:
+        scores = _numbers(self.function(to_frame(left), to_frame(right)), self.function)
+        if scores.shape != (len(right),):
+            raise PlanError(f"{name_of(self.function)} made scores of shape {scores.shape} for {len(right)} pairs")
+        return scores
 
-def _numbers(found: Any, function: Callable[[Any, Any], Any]) -> np.ndarray:
+
+def _numbers(found: Any, function: Callable[[Any, Any], Any]) -> Floats:
     try:
         if hasattr(found, "to_numpy"):
             return np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan))

@@ -5,6 +5,8 @@ import pyarrow as pa
 import pytest
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.node import whole
+from lsdb_ts.plan.score import Scored
 from lsdb_ts.schema import Roles, with_unit
 from tests.oracles import pairs_within
 from tests.skycases import in_memory, neighbours_table, objects_table
@@ -112,7 +114,18 @@ def test_positions_without_error_that_coincide_are_certain():
 
 
 def test_a_score_must_be_a_number_for_each_pair():
-    with pytest.raises(Exception, match=r"made scores of shape \(1,\)"):
-        L.crossmatch(R, RADIUS_ARCSEC, score=lambda left, right: [1.0]).compute()
+    with pytest.raises(PlanError, match=r"made scores of shape \(1,\) for 0 pairs"):
+        L.crossmatch(R, RADIUS_ARCSEC, score=lambda left, right: [1.0])
+    with pytest.raises(PlanError, match=r"raised KeyError on frames without rows.*gmga"):
+        L.crossmatch(R, RADIUS_ARCSEC, score=lambda left, right: right["gmga"])
     with pytest.raises(Exception, match="made no numbers of the pairs"):
         L.crossmatch(R, RADIUS_ARCSEC, score=lambda left, right: right["_dist_arcsec"].astype(str) + "x").compute()
+
+
+def test_a_score_reads_the_columns_it_names():
+    scored = Scored(function=lambda left, right: -right["gmag"], radius_arcsec=RADIUS_ARCSEC, right_columns=("gmag",))
+    match = L.crossmatch(R, algorithm=scored)[["objectId", "starId"]]
+    asked = match.plan.child.demands(match.plan.demands(whole(match.plan))[0])[1]
+    assert asked.columns == ("_healpix_29", "ra", "dec", "gmag", "starId")
+    everything = L.crossmatch(R, RADIUS_ARCSEC, score=lambda left, right: -right["gmag"])
+    assert found(match.compute()) == found(everything.compute())

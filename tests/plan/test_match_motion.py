@@ -7,6 +7,7 @@ from astropy.time import Time
 
 import lsdb_ts as lt
 from lsdb_ts.catalog import Catalog
+from lsdb_ts.catalog.matching import crossmatch
 from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import Roles, with_unit
@@ -143,6 +144,20 @@ def test_roles_of_a_match_are_those_of_its_left_rows():
     assert ahead.crossmatch(third, 1.0, epoch=2026.0).plan.pairing.motions[0] is not None
     with pytest.raises(PlanError, match="has proper motions"):
         behind.crossmatch(third, 1.0, epoch=2026.0)
+
+
+def test_motions_of_the_anchor_outlast_its_new_names():
+    gaia, other = (catalog(n, stars(k, 8, (10.0, 20.0))) for n, k in (("gaia", "l"), ("other", "r")))
+    third = catalog("third", stars("t", 11, (10.0, 20.0)).select(["t_id", "ra", "dec"]))
+    triple = crossmatch([gaia, other, third], 1.0, how="left", epoch=2026.0)
+    assert "pmra_gaia" in triple.columns
+    assert triple.plan.pairing.motions[0].pm_ra == "pmra_gaia"
+    one = gaia.crossmatch(third, 1.0, epoch=2026.0).compute()
+    frame = triple.compute()
+    kept = frame[frame.t_id.notna()]
+    assert set(zip(kept.l_id, kept.t_id, strict=True)) == set(zip(one.l_id, one.t_id, strict=True)) != set()
+    with pytest.raises(PlanError, match="has proper motions"):
+        gaia.crossmatch(other, 1.0, how="outer").crossmatch(third, 1.0, epoch=2026.0)
 
 
 def test_what_metadata_do_not_tell_must_be_said():
