@@ -23,8 +23,8 @@ from lsdb_ts.store.source import Request, split
 
 _FEW_ROWS = 200_000
 _FEW_SLICES = 16
-_SKY_ORDER = 14
-"""Cells of 13 arcsec: fine enough that what is matched with few rows is read only near them."""
+_SKY_ORDER = 18
+"""Cells of 0.8 arcsec: what is matched with few rows need not be read but next to them."""
 
 
 @dataclass(frozen=True, eq=False)

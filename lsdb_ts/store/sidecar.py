@@ -6,6 +6,7 @@ is decoded. It is built next door, and used only while the leaf is the one it wa
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,9 +45,7 @@ class Sidecar:
 
     def file_of(self, leaf: Path) -> Path:
         """Return the sidecar file of a file of the catalog."""
-        # Not by HATS' own names, under which other readers would take them for further leaves.
-        parts = (part.rpartition("=")[2] for part in leaf.relative_to(self.root / "dataset").parts)
-        return self.root.joinpath(FOLDER, *parts).with_suffix(".arrow")
+        return _file_of(self.root, leaf)
 
     def rows(self, leaf: Path, schema: pa.Schema, wanted: Ranges) -> pa.Table | None:
         """Return the rows of a leaf inside a set of sky, sorted by place; views of the file, unless they are scattered.
@@ -121,6 +120,13 @@ class Sidecar:
             return [table.replace_schema_metadata(None) if json.loads(stated) == state_of(leaf) else None]
 
         return _MAPPED.take([key], mapped)[0]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _file_of(root: Path, leaf: Path) -> Path:
+    # Not by HATS' own names, under which other readers would take them for further leaves.
+    parts = (part.rpartition("=")[2] for part in leaf.relative_to(root / "dataset").parts)
+    return root.joinpath(FOLDER, *parts).with_suffix(".arrow")
 
 
 def open_sidecar(root: Path) -> Sidecar | None:
