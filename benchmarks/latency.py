@@ -3,6 +3,8 @@
 Called by ``crossmatch.py --low-latency``.
 """
 
+import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -42,7 +44,9 @@ a survey of {OBJECTS:,} objects.
 
 * Warm: median of later calls, catalogs open and files in the system's cache; cold: the first call of a fresh process,
   imports and opening included, with compiled code cached. Starts are medians of {STARTS} processes, from start to end.
-* "row groups" and "MB of columns" are what our store read in a warm call.
+* "row groups" and "MB of columns" are what our store read in a warm call. "sidecar": with the files that
+  `lsdb-ts sidecar` puts beside a catalog; "index": with what `lsdb-ts index` builds. LSDB looks objects up by a
+  condition.
 """
     print(text)
     record("Low latency", text, {"rows": rows})
@@ -50,33 +54,74 @@ a survey of {OBJECTS:,} objects.
 
 def questions(folder: Path, rounds: int) -> list[dict]:
     first = skies.four_columns(folder / "latency", PARTITIONS * ROWS, ROWS * 6 // 5)
-    catalogs = [str(path) for path in skies.copies(first, CATALOGS)]
+    plain = [str(path) for path in skies.copies(first, CATALOGS)]
+    beside = [str(_with_sidecar(Path(path))) for path in plain]
     survey, name = survey_with_curves(folder / "survey")
     one, ten = (seen_again(first, folder / f"positions_{n}.parquet", n) for n in (1, PARTITIONS))
-    ask = {"job": "positions", "radius_arcsec": RADIUS_ARCSEC}
+    of_one = {"job": "positions", "radius_arcsec": RADIUS_ARCSEC, "positions": one}
+    of_ten = {**of_one, "positions": ten}
     curve = {"job": "lightcurve", "survey": str(survey), "id": name}
+    indexed = {**curve, "survey": str(_with_index(survey))}
     cases = {
-        "one": Case("10,000 positions, one partition", _both({**ask, "positions": one, "catalogs": catalogs[:1]})),
-        "ten": Case("10,000 positions, ten catalogs", {OURS: {**ask, "positions": ten, "catalogs": catalogs}}),
-        "curve": Case("one light curve by id", _both(curve)),
+        "one": Case(
+            "10,000 positions, one partition",
+            {
+                LSDB: {**of_one, "catalogs": plain[:1]},
+                OURS: {**of_one, "catalogs": plain[:1]},
+                f"{OURS}, sidecar": {**of_one, "catalogs": beside[:1]},
+            },
+        ),
+        "ten": Case(
+            "10,000 positions, ten catalogs",
+            {
+                f"{LSDB}, one of the ten": {**of_ten, "catalogs": plain[:1]},
+                OURS: {**of_ten, "catalogs": plain},
+                f"{OURS}, sidecar": {**of_ten, "catalogs": beside},
+            },
+        ),
+        "curve": Case("one light curve by id", {LSDB: curve, OURS: curve, f"{OURS}, index": indexed}),
     }
-    cases["ten"].sides[f"{LSDB}, one of the ten"] = {**ask, "positions": ten, "catalogs": catalogs[:1]}
     found = []
     for key, case in cases.items():
         carry_out(case, rounds, 10, 3.0)
-        answers = {calls[-1]["rows"] for side, calls in case.warm.items() if "one of" not in side}
+        answers = {calls[-1]["rows"] for calls in case.warm.values()}
         if len(answers) != 1:
             raise SystemExit(f"{case.title}: the sides disagree: {answers}")
         found += [_row(case, side, GOALS.get(key)) for side in case.sides]
     return found
 
 
-def _both(request: dict) -> dict[str, dict]:
-    return {LSDB: request, OURS: request}
+def _linked(collection: Path, name: str) -> Path:
+    """Return the same catalog under another name, its files shared."""
+    made = collection.with_name(name)
+    if not made.exists():
+        shutil.copytree(collection, made, copy_function=os.link)
+        # What is added to a catalog may change this file, and the two share theirs.
+        listing = made / "collection.properties"
+        text = listing.read_bytes()
+        listing.unlink()
+        listing.write_bytes(text)
+    return made
+
+
+def _with_sidecar(collection: Path) -> Path:
+    from lsdb_ts.store.sidecar_writer import build_sidecar
+
+    made = _linked(collection, f"{collection.name}_beside")
+    build_sidecar(made, ["id"])
+    return made
+
+
+def _with_index(collection: Path) -> Path:
+    from lsdb_ts.store.index_writer import build_index
+
+    made = _linked(collection, f"{collection.name}_indexed")
+    build_index(made, "objectId")
+    return made
 
 
 def _row(case: Case, side: str, goal: float | None) -> dict:
-    calls, ours = case.warm[side], side == OURS
+    calls, ours = case.warm[side], side.startswith(OURS)
     warm = statistics.median(call["seconds"] for call in calls)
     chosen = calls[-1]["bytes_chosen"]
     return {

@@ -56,24 +56,23 @@ def write(
 
 
 def positions(positions: str, catalogs: list, radius_arcsec: float) -> Measured:
-    """Match a table of positions with catalogs that are open already, and count what is read."""
+    """Match a table of positions with catalogs that are open already, all at once, and count what is read."""
     from pyarrow.parquet import read_table
 
     table = read_table(positions)
     with _chosen_bytes() as found:
         import lsdb_ts as lt
 
-        seen = lt.from_dataframe(table)
-        for catalog in catalogs:
-            pairs = seen.crossmatch(_opened(catalog), radius_arcsec=radius_arcsec, suffixes=("_a", "_b"))
-            found.rows += pairs[["id_a", "id_b", "mag", "_dist_arcsec"]].to_arrow().num_rows
+        seen = lt.from_dataframe(table, name="seen")
+        pairs = lt.crossmatch([seen, *(_opened(c) for c in catalogs)], radius_arcsec=radius_arcsec)
+        found.rows = pairs[[c for c in pairs.columns if c.startswith(("id", "_dist"))]].to_arrow().num_rows
     return found
 
 
 def lightcurve(survey: str, id: int) -> Measured:
     """Look up one object of a catalog that is open already, light curve and all."""
     with _chosen_bytes() as found:
-        found.rows = _opened(survey).query(f"objectId == {id}").to_arrow().num_rows
+        found.rows = _opened(survey).loc_ids([id], missing="ignore").to_arrow().num_rows
     return found
 
 
