@@ -11,11 +11,11 @@ import pyarrow as pa
 from lsdb_ts.catalog.catalog import Catalog
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.frame import from_frame
+from lsdb_ts.plan.links import scan_of
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import Roles
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.memory import MemorySource
-from lsdb_ts.store.source import HatsSource
 
 if TYPE_CHECKING:
     import pandas
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def open_catalog(
     path: str | Path, columns: Sequence[str] | None = None, storage_options: Mapping[str, Any] | None = None
 ) -> Catalog:
-    """Open a HATS catalog, or a collection with its margin; reads metadata only.
+    """Open a HATS catalog, a collection with its margin, or an association table; reads metadata only.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def open_catalog(
     CatalogError
         The folder is not a catalog, or not a finished one; or the URL cannot be read.
     """
-    catalog = Catalog(Scan(HatsSource(open_hats(path, storage_options))))
+    catalog = Catalog(scan_of(open_hats(path, storage_options)))
     return catalog if columns is None else catalog[list(columns)]
 
 

@@ -36,6 +36,16 @@ class Keys:
 
     def check(self, left: Node, right: Node, verb: str) -> None:
         """Raise PlanError where two sides cannot be joined on these keys."""
+        self.check_types(left, right, verb)
+        needs_positions(left, verb)
+        needs_positions(right, verb)
+        if not (math.isfinite(self.max_separation_arcsec) and 0 < self.max_separation_arcsec <= _WIDEST_ARCSEC):
+            raise PlanError(
+                f"max_separation_arcsec={self.max_separation_arcsec}: need more than 0 and at most {_WIDEST_ARCSEC:.0f}"
+            )
+
+    def check_types(self, left: Node, right: Node, verb: str) -> None:
+        """Raise PlanError where the ids of two sides are missing, or cannot be compared exactly."""
         require(left.schema, [self.left], left.name)
         require(right.schema, [self.right], right.name)
         mine, theirs = plain(left.schema.field(self.left).type), plain(right.schema.field(self.right).type)
@@ -44,12 +54,6 @@ class Keys:
             raise PlanError(
                 f"{verb} on {named}: {mine} in {left.name} and {theirs} in {right.name}: ids must be of one type, "
                 f"whole numbers or text, or large ones are mixed up; cast one side"
-            )
-        needs_positions(left, verb)
-        needs_positions(right, verb)
-        if not (math.isfinite(self.max_separation_arcsec) and 0 < self.max_separation_arcsec <= _WIDEST_ARCSEC):
-            raise PlanError(
-                f"max_separation_arcsec={self.max_separation_arcsec}: need more than 0 and at most {_WIDEST_ARCSEC:.0f}"
             )
 
 

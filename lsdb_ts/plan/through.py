@@ -1,0 +1,214 @@
+"""The join through an association: pairs of rows that a table of links names. Links themselves are next door."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.kernels.join import join_ids
+from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.plan.join import limits_of
+from lsdb_ts.plan.keys import Keys, grown, ids_of, in_reach, separations
+from lsdb_ts.plan.links import Links
+from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.plan.sides import Sides, with_unpaired
+from lsdb_ts.schema import HEALPIX, require
+from lsdb_ts.sky.align import align
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.store.partition import Partition
+
+SLACK_ARCSEC = 0.01
+"""Separations in properties are rounded, and places of links computed by others: so much nearer is the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Through(Node):
+    """Pairs of a left and a right row that a link names, at the left row's place, with the link's own columns.
+
+    Attributes
+    ----------
+    sides : Sides
+        The two sides and their columns.
+    links : Links
+        The association.
+    max_separation_arcsec : float
+        How far from its left row the right row of a link may lie: so much halo is asked of the right side.
+    how : str
+        ``inner`` or ``left``.
+    """
+
+    sides: Sides
+    links: Links
+    max_separation_arcsec: float
+    how: str
+
+    def __post_init__(self) -> None:
+        if self.how not in ("inner", "left"):
+            raise PlanError(f'how="{self.how}": a join is "inner" (pairs) or "left" (all left rows)')
+        told = self.links.association
+        for node, named, ids in (
+            (self.left, told.primary_on, told.primary_ids),
+            (self.right, told.other_on, told.other_ids),
+        ):
+            require(node.schema, [named], node.name)
+            Keys(named, ids, self._reach).check_types(node, self.links, "a join through an association")
+            needs_positions(node, "a join through an association")
+        twice = [c for c in self._own if c in self.sides.schema.names]
+        if twice:
+            raise PlanError(
+                f'both the association {self.links.name} and the catalogs have a column "{twice[0]}": rename or drop '
+                f"that of the catalog before the join"
+            )
+
+    @property
+    def left(self) -> Node:
+        """The left side."""
+        return self.sides.left
+
+    @property
+    def right(self) -> Node:
+        """The right side."""
+        return self.sides.right
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """Left, links, right."""
+        return self.left, self.links, self.right
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """Left columns, right ones, then those of the link."""
+        own = [self.links.schema.field(c).with_nullable(True) for c in self._own]
+        return pa.schema([*self.sides.schema, *own])
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where there are left rows and links, the finest of all pixels; for a left join all of the left."""
+        pixels = align(self.left.layout, self.links.layout, SLACK_ARCSEC, keep_unmatched=self.how == "left")
+        # Where no right row is near there are no pairs, but links that lead nowhere are counted.
+        return align(pixels, self.right.layout, self._reach, keep_unmatched=True)
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The sky of the left rows."""
+        return self.left.sky
+
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The sky the left rows were cut to."""
+        return self.left.footprint
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return self.sides.name
+
+    @property
+    def positions(self) -> tuple[str, str] | None:
+        """The left positions."""
+        return self.sides.positions
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return those of the table the column is from."""
+        return self.links.limits(column) if column in self._own else limits_of(self.sides, column)
+
+    def demands(self, demand: Demand) -> tuple[Demand, ...]:
+        """Ask all three for ids, the right side for a halo that holds the other ends of the links."""
+        (mine, theirs), (rows, _) = self.sides.asked(demand.columns), self.sides.bounds(demand.rows)
+        told, wanted = self.links.association, common(demand.sky, self.left.sky)
+        link_rows = {told.primary_ids: rows[told.primary_on]} if told.primary_on in rows else {}
+        asked = replace(demand, columns=(HEALPIX,), rows={})
+        place = needs_positions(self.left, "a join"), needs_positions(self.right, "a join")
+        left = replace(asked, rows=rows, sky=grown(demand.sky, SLACK_ARCSEC, demand))
+        links = replace(asked, rows=link_rows, sky=grown(wanted, SLACK_ARCSEC, demand))
+        right = replace(asked, sky=grown(wanted, self._reach, demand))
+        own = [c for c in demand.columns if c in self._own]
+        return (
+            left.plus([told.primary_on, *place[0], *mine], halo_arcsec=SLACK_ARCSEC),
+            links.plus([told.primary_ids, told.other_ids, *own], halo_arcsec=SLACK_ARCSEC),
+            right.plus([told.other_on, *place[1], *theirs], halo_arcsec=self._reach),
+        )
+
+    def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
+        """Join the pixel."""
+        left, links, right = parts
+        left_rows, link_rows, right_rows = self._pairs(left.table, links.table, right.table)
+        here = in_reach(left, demand)
+        counts = self._counts(left, self._linked(left.table, links.table), (left_rows, link_rows))
+        kept = here[left_rows]
+        left_rows, link_rows, right_rows = left_rows[kept], link_rows[kept], right_rows[kept]
+        partners, linked = pa.array(right_rows), pa.array(link_rows)
+        if self.how == "left":
+            everyone, partners = with_unpaired(left_rows, right_rows, len(left))
+            linked = with_unpaired(left_rows, link_rows, len(left))[1]
+            inside = here[everyone]
+            left_rows, partners, linked = everyone[inside], partners.filter(inside), linked.filter(inside)
+        table = self.sides.joined(left.table, right.table, left_rows, partners)
+        for name in self._own:
+            if name in links.table.column_names:
+                column = links.table.column(name)
+                taken = column.take(linked) if len(column) else pa.nulls(len(linked), column.type)
+                table = table.append_column(name, taken)
+        return Partition(table, left.core[left_rows], {self.name: counts})
+
+    def _counts(
+        self,
+        left: Partition,
+        linked: tuple[NDArray[np.int64], NDArray[np.int64]],
+        pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> dict[str, int]:
+        """Count links, and those that lead nowhere, where their left row is core: so each is counted once."""
+        mine = [rows[left.core[rows[:, 0]]] for rows in (np.stack(linked, axis=1), np.stack(pairs, axis=1))]
+        links, joined = (np.unique(rows, axis=0) for rows in mine)
+        return {"links": len(links), "pairs": len(mine[1]), "right_missing": len(links) - len(joined)}
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the parameters of the join."""
+        return {
+            "max_separation_arcsec": self.max_separation_arcsec,
+            "how": self.how,
+            "suffixes": list(self.sides.suffixes),
+        }
+
+    @property
+    def summary(self) -> str:
+        """The association and the kind."""
+        return f'join {self.right.name} through {self.links.name}, within {self.max_separation_arcsec:g}", {self.how}'
+
+    @property
+    def _reach(self) -> float:
+        return self.max_separation_arcsec + SLACK_ARCSEC
+
+    @functools.cached_property
+    def _own(self) -> tuple[str, ...]:
+        told = self.links.association
+        return tuple(c for c in self.links.schema.names if c not in (told.primary_ids, told.other_ids))
+
+    def _linked(self, left: pa.Table, links: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pairs of left rows and links."""
+        told = self.links.association
+        (mine, no_id), (named, nor_id) = ids_of(left, told.primary_on), ids_of(links, told.primary_ids)
+        left_rows, link_rows = join_ids(mine, named)
+        kept = ~no_id[left_rows] & ~nor_id[link_rows]
+        return left_rows[kept], link_rows[kept]
+
+    def _pairs(
+        self, left: pa.Table, links: pa.Table, right: pa.Table
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (left row, link, right row) of all pairs, by left row."""
+        told = self.links.association
+        left_rows, link_rows = self._linked(left, links)
+        (named, nor_id), (theirs, no_id) = ids_of(links, told.other_ids), ids_of(right, told.other_on)
+        first, right_rows = join_ids(named[link_rows], theirs)
+        left_rows, link_rows = left_rows[first], link_rows[first]
+        apart = separations((self.left, left, left_rows), (self.right, right, right_rows))
+        kept = (apart <= self._reach) & ~nor_id[link_rows] & ~no_id[right_rows]
+        return left_rows[kept], link_rows[kept], right_rows[kept]
