@@ -104,9 +104,12 @@ def evaluate(node: ast.expr, scope: Scope) -> Any:
             return pc.invert(_truth(node.operand, scope))
         case ast.UnaryOp():
             operand = _number(node.operand, scope)
-            return pc.negate_checked(operand) if isinstance(node.op, ast.USub) else operand
+            return _negative(operand) if isinstance(node.op, ast.USub) else operand
         case ast.BinOp():
-            return _ARITHMETIC[type(node.op)](*_alike(_number(node.left, scope), _number(node.right, scope)))
+            left, right = _number(node.left, scope), _number(node.right, scope)
+            if not _is_arrow(left) and not _is_arrow(right):
+                return constant(ast.BinOp(ast.Constant(left), node.op, ast.Constant(right)), {})
+            return _ARITHMETIC[type(node.op)](*_alike(left, right))
         case ast.Compare():
             sides = [_plain(evaluate(side, scope)) for side in (node.left, *node.comparators)]
             tests = [_compared(node, *test) for test in zip(node.ops, sides[:-1], sides[1:], strict=True)]
@@ -114,7 +117,8 @@ def evaluate(node: ast.expr, scope: Scope) -> Any:
         case ast.Call() if is_reduction(node):
             return scope.spread(_reduced(node, scope))
         case ast.Call(func=ast.Name(id=name)):
-            return _FUNCTIONS[name](_number(node.args[0], scope))
+            operand = _number(node.args[0], scope)
+            return _FUNCTIONS[name](operand if name == "abs" else _as_float(operand))
         case ast.Call(func=ast.Attribute(value=subject, attr="isna")):
             return pc.is_null(evaluate(subject, scope), nan_is_null=True)
         case ast.Call(func=ast.Attribute(value=subject, attr=name), args=[ast.Constant(value=pattern)]):
@@ -171,6 +175,8 @@ def _number(node: ast.expr, scope: Scope) -> Any:
 
 def _held(value: Any) -> Any:
     """Return a constant as Arrow can hold it: integers beyond 64 bits as floats."""
+    if isinstance(value, datetime.date | datetime.timedelta):
+        return pa.scalar(value)
     return float(value) if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64 else value
 
 
@@ -206,6 +212,11 @@ def _divided(left: Any, right: Any) -> Any:
     return pc.divide(_as_float(left), _as_float(right))
 
 
+def _negative(value: Any) -> Any:
+    """Turn the sign; Arrow knows none of integers without one."""
+    return pc.negate_checked(value.cast(pa.int64()) if _is(value, pa.types.is_unsigned_integer) else value)
+
+
 def _raised(left: Any, right: Any) -> Any:
     """Raise to a power; integers stay integers only where that is known to have a value."""
     if _is_integer(left) and _is_integer(right) and not (isinstance(right, int) and right >= 0):
@@ -237,7 +248,14 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    return value.cast(value.type.value_type) if _is(value, pa.types.is_dictionary) else value
+    """Return values in a type that Arrow computes with, and a constant as Python's."""
+    if isinstance(value, pa.Scalar):
+        return value.as_py()
+    if _is(value, pa.types.is_dictionary):
+        return value.cast(value.type.value_type)
+    if _is(value, pa.types.is_string_view):
+        return value.cast(pa.string())
+    return value.cast(pa.float32()) if _is(value, pa.types.is_float16) else value
 
 
 def _family(value: Any) -> str | None:
@@ -246,11 +264,19 @@ def _family(value: Any) -> str | None:
     if kind is None:
         if isinstance(value, int | float | decimal.Decimal):
             return "a number"
-        return "text" if isinstance(value, str) else "a time" if isinstance(value, datetime.date) else None
+        if isinstance(value, datetime.timedelta):
+            return "a duration"
+        zone = isinstance(value, datetime.datetime) and value.tzinfo is not None
+        time = "a time in a zone" if zone else "a time" if isinstance(value, datetime.date) else None
+        return "text" if isinstance(value, str) else time
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or kind == pa.bool_():
         return "a number"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return "text"
+    if pa.types.is_duration(kind):
+        return "a duration"
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return "a time in a zone"
     return "a time" if pa.types.is_temporal(kind) else None
 
 

@@ -251,6 +251,11 @@ def plain_value(value: Any) -> Any:
         )
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[us]").item()
+    elif hasattr(value, "as_py"):
+        value = value.as_py()
+    elif isinstance(value, datetime.date) and value != value:
+        # Not a time.
+        value = None
     elif not isinstance(value, datetime.date | list | tuple) and hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):

@@ -1,12 +1,13 @@
 """Conditions mean what they mean to pandas, skip nothing that holds, and say what is wrong with them."""
 
 import datetime
+import decimal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lsdb_ts.errors import InputError, PlanError
@@ -262,6 +263,8 @@ def sums():
 
 
 @given(sums(), st.integers(0, 5))
+@example("(2) // (abs(2))", 0)
+@example("(mag) % (-(abs(-3)))", 0)
 def test_arithmetic_is_that_of_numpy_where_it_has_a_value(text, seed):
     table = random_table(seed, 60)
     columns = {name: table[name].to_numpy(zero_copy_only=False).astype(float) for name in ("mag", "err", "n", "m")}
@@ -420,6 +423,76 @@ def test_any_name_can_be_a_column(name):
     expression = Expression.of_column(name)
     assert expression.column == name
     assert Expression.parse(f"{expression.text} + 1").columns == (name,)
+
+
+KINDS = pa.table(
+    {
+        "day": pa.array([datetime.date(2025, 1, i) for i in (1, 2, 3)]),
+        "zoned": pa.array([datetime.datetime(2025, 1, i, tzinfo=datetime.UTC) for i in (1, 2, 3)]),
+        "t": pa.array(np.array(["2025-01-01", "2025-01-02", "2025-01-03"], "datetime64[ns]")),
+        "price": pa.array([decimal.Decimal("1.10"), decimal.Decimal("2.20"), None]),
+        "large": pa.array(["a", "b", None], pa.large_string()),
+        "view": pa.array(["a", "b", None], pa.string_view()),
+        "code": pa.array([5, 6, 5]).dictionary_encode(),
+        "half": pa.array(np.array([1, 2, 3], np.float16)),
+        "byte": pa.array([1, 2, 255], pa.uint8()),
+        "big": pa.array([2**62, -1, 4]),
+        "struct": pa.array([{"x": 1, "y": "a"}, None, {"x": 3, "y": "c"}]),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("day >= @date", [0, 1, 1]),
+        ("day > @noon", [0, 0, 1]),
+        ("day in ['2025-01-02']", [0, 1, 0]),
+        ("zoned > @aware", [0, 0, 1]),
+        ("zoned > '2025-01-02T00:00Z'", [0, 0, 1]),
+        ("t > @noon", [0, 0, 1]),
+        ("t == '2025-01-02'", [0, 1, 0]),
+        ("t in [@midnight]", [0, 1, 0]),
+        ("t > @nat", [0, 0, 0]),
+        ("t - @span < '2025-01-01'", [1, 0, 0]),
+        ("t - @midnight >= @span", [0, 0, 1]),
+        ("price > 1.5 and price * 2 < 5", [0, 1, 0]),
+        ("large == 'a' or large.str.endswith('b')", [1, 1, 0]),
+        ("view == 'a' or view in ['b'] or view.str.contains('c')", [1, 1, 0]),
+        ("code == 5 and code in [5] and code + 1 == 6", [1, 0, 1]),
+        ("half * 2 > 3", [0, 1, 1]),
+        ("-byte < -1 and byte + 255 > 300", [0, 0, 1]),
+        ("byte == @arrow or byte in @array", [1, 1, 0]),
+        ("sqrt(big) > 3", [1, 0, 0]),
+        ("big == 4611686018427387904.0", [1, 0, 0]),
+        ("struct.x > 1 or struct.y == 'a'", [1, 0, 1]),
+        ("struct.x.isna() or struct.isna()", [0, 1, 0]),
+        ("byte == None", [0, 0, 0]),
+    ],
+)
+def test_columns_of_every_kind_can_be_asked(text, expected):
+    variables = {
+        "date": datetime.date(2025, 1, 2),
+        "noon": pd.Timestamp("2025-01-02T12"),
+        "midnight": np.datetime64("2025-01-02"),
+        "aware": pd.Timestamp("2025-01-02T12", tz="UTC"),
+        "nat": pd.NaT,
+        "span": datetime.timedelta(hours=12),
+        "arrow": pa.scalar(2),
+        "array": np.array([1, 2]),
+    }
+    predicate = Predicate.parse(text, variables)
+    predicate.check(KINDS.schema, "catalog")
+    assert predicate.holds(KINDS).tolist() == [bool(e) for e in expected]
+    assert isinstance(predicate.bounds(KINDS.schema), dict)
+
+
+@pytest.mark.parametrize("text", ["zoned > @noon", "t > @aware", "t > @span", "t + 1 > t", "struct > 1", "t == 3"])
+def test_kinds_that_have_nothing_in_common_are_refused_at_plan_time(text):
+    noon = datetime.datetime(2025, 1, 2, 12)
+    variables = {"noon": noon, "aware": noon.replace(tzinfo=datetime.UTC), "span": datetime.timedelta(hours=1)}
+    with pytest.raises(PlanError, match=r"compares|cannot evaluate"):
+        Predicate.parse(text, variables).check(KINDS.schema, "catalog")
 
 
 @pytest.mark.parametrize("name", ["@mag", "a`b"])
