@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from lsdb_ts.plan.scan import Scan
 from lsdb_ts.sky import Layout, propagate, spatial_index
 from lsdb_ts.sky.pixel import Pixel, cell_of, neighbour_reach_arcsec
 from lsdb_ts.store.memory import MemorySource
+from lsdb_ts.store.partition import Partition
+from lsdb_ts.store.source import Request
 from tests.oracles import pairs_within
 
 CENTRES = [(10.0, 90.0), (200.0, -90.0), (0.0, 10.0), (360.0, -60.0), (0.0, 41.8103), (90.0, -41.8103), (45.0, 0.0)]
@@ -29,12 +31,29 @@ class Blind(MemorySource):
         return None
 
 
+class Dropping(Blind):
+    """A source that leaves out every row it may."""
+
+    def partition(self, request: Request) -> Partition:
+        columns = tuple(dict.fromkeys([*request.columns, *request.rows]))
+        part = super().partition(replace(request, columns=columns))
+        for name, (low, high) in request.rows.items():
+            values = part.table[name].to_numpy()
+            part = part.filter((low is None or values >= low) & (high is None or values <= high) & (values == values))
+        return part.with_table(part.table.select(request.columns))
+
+
+def mag_of(row: int) -> float:
+    """Return the magnitude of a row by its id."""
+    return row * 0.37 % 1
+
+
 def random_side(name: str, ra: NDArray, dec: NDArray, reach_arcsec: float, rng: np.random.Generator) -> Node:
     """Return rows as a scan in a random layout whose pixels are about as large as a reach."""
     ids = rng.permutation(ra.size) + 1
-    table = pa.table({f"{name}_id": ids, f"{name}_ra": ra, f"{name}_dec": dec})
+    table = pa.table({f"{name}_id": ids, f"{name}_ra": ra, f"{name}_dec": dec, f"{name}_mag": mag_of(ids)})
     source = MemorySource.of_table(table, f"{name}_ra", f"{name}_dec", name)
-    kind = Blind if rng.random() < 0.5 else MemorySource
+    kind = (MemorySource, Blind, Dropping)[int(rng.integers(3))]
     place = source.table["_healpix_29"].to_numpy()
     return Scan(kind(name, source.table, source.positions, random_layout(place, reach_arcsec, rng)))
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from lsdb_ts.catalog import Catalog
 from lsdb_ts.plan.algorithm import Nearest
 from lsdb_ts.plan.match import Match, Naming
-from lsdb_ts.plan.node import produce, whole
+from lsdb_ts.plan.node import nodes_of, produce, whole
 from lsdb_ts.plan.pairing import Pairing
-from tests.plan.matchcases import Rows, brute_pairs, computed, joined, random_side, random_sky
+from tests.oracles import pairs_within
+from tests.plan.matchcases import Rows, brute_pairs, computed, joined, mag_of, random_side, random_sky
 
 HOWS = ("inner", "left", "right", "outer", "semi", "anti")
 N_SKIES, BLOCKS = 1000, 20
@@ -27,7 +29,8 @@ def crossmatched(left, right, algorithm, how):
 def as_rows(node, table):
     keys = [c for c in table.column_names if c.endswith("_id")]
     place = [table[c].to_pylist() for c in node.positions]
-    own = "_dist_arcsec" in table.column_names and node.how not in ("semi", "anti")
+    match = next(n for n in nodes_of(node) if isinstance(n, Match))
+    own = "_dist_arcsec" in table.column_names and match.how not in ("semi", "anti")
     separation = table["_dist_arcsec"].to_pylist() if own else [None] * len(table)
     rows = zip(zip(*(table[k].to_pylist() for k in keys), strict=True), *place, separation, strict=True)
     return [(key, (ra, dec), d) for key, ra, dec, d in rows]
@@ -96,6 +99,27 @@ def test_a_result_can_be_matched_again_on_either_side(seed, again_on):
     pairs = brute_pairs(mine, theirs, second)
     table, _ = computed(node)
     assert_same_rows(as_rows(node, table), joined(mine, theirs, pairs, then))
+
+
+@pytest.mark.parametrize("seed", range(3000, 3120))
+def test_what_is_selected_above_a_match_may_be_left_out_below_it_and_changes_no_pair(seed):
+    left, right, radius, rng = random_sky(seed)
+    algorithm, how = random_nearest(rng, radius), HOWS[seed % len(HOWS)]
+    a, b = Rows.of(left, "l"), Rows.of(right, "r")
+    rows = joined(a, b, brute_pairs(a, b, algorithm), how)
+    pairs = Catalog(crossmatched(left, right, algorithm, how))
+
+    side = 0 if how in ("semi", "anti") else int(rng.integers(2))
+    chosen = pairs.query(f"{'lr'[side]}_mag < 0.5").plan
+    expected = [row for row in rows if row[0][side] is not None and mag_of(row[0][side]) < 0.5]
+    assert_same_rows(as_rows(chosen, computed(chosen)[0]), expected)
+
+    if rows:
+        where, width = rows[int(rng.integers(len(rows)))][1], radius * 2.0
+        inside = pairs.cone_search(*where, width).plan
+        ra, dec = (np.array([row[1][k] for row in rows]) for k in (0, 1))
+        near = set(pairs_within([where[0]], [where[1]], ra, dec, width)[1].tolist())
+        assert_same_rows(as_rows(inside, computed(inside)[0]), [row for k, row in enumerate(rows) if k in near])
 
 
 def random_positions(left, right):
