@@ -102,12 +102,89 @@ def import_collection(
     return {"path": str(Path(out) / name)}
 
 
+def id_search(path: str, column: str, values: list, out: str) -> dict:
+    """Look rows up by id with LSDB, through the index that the collection names."""
+    import lsdb
+
+    found = lsdb.open_catalog(path, columns="all").id_search(values={column: values})
+    keep(found.compute(), out)
+    return {"pixels": sorted([int(p.order), int(p.pixel)] for p in found.get_healpix_pixels())}
+
+
+def join_through(left: str, right: str, through: str, out: str) -> dict:
+    """Join two catalogs with LSDB through an association."""
+    import lsdb
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pairs = lsdb.open_catalog(left, columns="all").join(
+            lsdb.open_catalog(right, columns="all"),
+            through=lsdb.open_catalog(through, columns="all"),
+            suffixes=("_left", "_right"),
+            suffix_method="overlapping_columns",
+        )
+    keep(pairs.compute(), out)
+    return {"warnings": [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]}
+
+
+def write_association(left: str, right: str, radius_arcsec: float, out: str) -> dict:
+    """Crossmatch two catalogs with LSDB and let it write the pairs as an association."""
+    import lsdb
+    from lsdb.io.to_association import to_association
+
+    pairs = lsdb.open_catalog(left, columns="all").crossmatch(
+        lsdb.open_catalog(right, columns="all"),
+        radius_arcsec=radius_arcsec,
+        suffixes=("_left", "_right"),
+        suffix_method="all_columns",
+    )
+    to_association(
+        pairs[["id_left", "id_right", "_dist_arcsec"]],
+        base_catalog_path=out,
+        catalog_name="pairs",
+        primary_catalog_dir=left,
+        primary_column_association="id_left",
+        primary_id_column="id",
+        join_catalog_dir=right,
+        join_column_association="id_right",
+        join_id_column="id",
+        separation_column="_dist_arcsec",
+    )
+    return {}
+
+
+def build_index(path: str, column: str, name: str, out: str) -> dict:
+    """Build an index with hats-import; its check of versions is for sorting that is slow, not wrong."""
+    from dask.distributed import Client
+    from hats_import import pipeline_with_client
+    from hats_import.index.arguments import IndexArguments
+
+    IndexArguments.check_versions = classmethod(lambda cls: None)
+    made = IndexArguments(
+        input_catalog_path=path, indexing_column=column, output_artifact_name=name, output_path=out, progress_bar=False
+    )
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        pipeline_with_client(made, client)
+    return {}
+
+
 def keep(frame, out: str) -> None:
     """Write a frame, with its index as a column, so that the other side can compare it row by row."""
     frame.reset_index().to_parquet(out)
 
 
-JOBS = {job.__name__: job for job in (validate, rows, crossmatch, crossmatch_nested, import_collection)}
+_JOBS = (
+    validate,
+    rows,
+    crossmatch,
+    crossmatch_nested,
+    import_collection,
+    id_search,
+    join_through,
+    write_association,
+    build_index,
+)
+JOBS = {job.__name__: job for job in _JOBS}
 
 
 def main() -> None:
