@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,8 @@ from lsdb_ts.store.partition import Partition, inside, sorted_by_place
 from lsdb_ts.store.read import Bounds, estimate, limits, read_rows
 from lsdb_ts.store.remote import RemotePath
 from lsdb_ts.store.sidecar import Sidecar
+
+_FILES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +172,7 @@ class HatsSource:
     def partition(self, request: Request) -> Partition:
         """Return the rows of any pixel and of its halo, from the fewest row groups."""
         schema = self._schema_of([HEALPIX, *request.columns]).remove_metadata()
-        tables = [self._wanted(path, request, schema) for path in self._files(request)]
+        tables = self._tables(request, schema)
         if not tables:
             return Partition.all_core(self._schema_of(request.columns).empty_table())
         return split(tables, request)
@@ -230,6 +233,14 @@ class HatsSource:
     def _schema_of(self, columns: Sequence[str]) -> pa.Schema:
         fields = [pa.field(HEALPIX, pa.int64())] if HEALPIX in columns else []
         return pa.schema([*fields, *project(self.schema, columns)])
+
+    def _tables(self, request: Request, schema: pa.Schema) -> list[pa.Table]:
+        files = self._files(request)
+        if len(files) < 2 or isinstance(self.catalog.path, Path):
+            return [self._wanted(path, request, schema) for path in files]
+        # Servers take their time to answer: all files are asked for at once.
+        with ThreadPoolExecutor(min(len(files), _FILES_AT_ONCE)) as pool:
+            return list(pool.map(lambda path: self._wanted(path, request, schema), files))
 
     def _wanted(self, path: AnyPath, request: Request, schema: pa.Schema) -> pa.Table:
         """Return the wanted rows of one file, sorted by place, from the sidecar if it holds all that is asked for."""

@@ -21,6 +21,10 @@ class Served:
     """Share of the bytes promised that are sent before the connection is closed."""
     short: int = 0
     """Bytes by which answers to ranges are shorter than asked, without saying so."""
+    until: int = 0
+    """Leaves are answered once so many of them have been asked for."""
+    seen: set[str] = field(default_factory=set)
+    enough: threading.Event = field(default_factory=threading.Event)
     ranges: bool = True
     password: str = ""
     """What is wanted as HTTP basic authorization; empty for nothing."""
@@ -52,6 +56,11 @@ def http_server(root: Path) -> Iterator[Served]:
         def answer(self, with_body: bool) -> None:
             wanted = self.headers.get("Range", "") if with_body else self.command
             path = root / self.path.partition("?")[0].lstrip("/")
+            if served.until and "Npix=" in path.name:
+                served.seen.add(path.as_posix())
+                if len(served.seen) >= served.until:
+                    served.enough.set()
+                served.enough.wait(timeout=20)
             if served.password and self.headers.get("Authorization") != served.password:
                 return self.send(401, b"", wanted)
             if served.busy > 0:

@@ -138,6 +138,18 @@ def test_footers_are_fetched_once(server, layout):
     assert paths == ["/both/stars/dataset/_metadata"]
 
 
+def test_the_files_of_a_halo_are_asked_for_at_once(root, server, layout):
+    source = HatsSource(open_hats(f"{server.url}/both/stars"))
+    request = Request(layout[0], ("id",), {}, 3000.0)
+    with recording() as reads:
+        expected = HatsSource(open_hats(root / "both" / "stars")).partition(request)
+    source.limits("id")
+    server.until = sum(1 for read in reads if read.row_groups)
+    assert server.until > 1
+    assert source.partition(request).table.equals(expected.table)
+    assert server.enough.is_set()
+
+
 def test_a_long_footer_takes_a_second_request(tmp_path, server):
     wide = pa.table({f"a_rather_long_name_of_a_column_{i}": [1.0] for i in range(1500)})
     pa.parquet.write_table(wide, tmp_path / "wide.parquet")
