@@ -3,6 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lsdb_ts.errors import PlanError, RunError
 from lsdb_ts.plan.columns import Assign, Cast, Rename
@@ -352,3 +354,29 @@ def test_curves_of_all_nodes_hold_what_a_loop_says(catalog):
     chain = catalog.rename(columns={"lc": "c"}).astype({"c.t": "int32"}).query("c.t > 500").rename(columns={"c": "lc"})
     found = {row["objectId"]: row for row in chain.to_arrow().to_pylist()}
     assert_curves(found, {k: [e for e in epochs(r["lc"]) if e["t"] > 500] for k, r in ROWS.items()})
+
+
+STEPS = {
+    "rows": lambda c: c.query("mag < 21 and len(lc) > 2"),
+    "epochs by row": lambda c: c.query("lc.flux > junk or lc.t > 800"),
+    "both": lambda c: c.query("lc.flux.max() > 1 and lc.band != 'i'"),
+    "a column": lambda c: c[c["lc.t"].count() > 1],
+    "new": lambda c: c.assign(n="len(lc)", mag="mag + 0.1"),
+    "new part": lambda c: c.assign(**{"lc.snr": "lc.flux / lc.err + mag"}),
+    "swap": lambda c: c.rename({"mag": "junk", "junk": "mag"}),
+    "cast": lambda c: c.astype({"lc.t": "int32", "mag": "float32"}),
+    "drop": lambda c: c.drop("fs") if "fs" in c else c,
+}
+
+
+@settings(max_examples=15)
+@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=2, max_size=5))
+def test_no_chain_of_verbs_depends_on_the_layout_or_on_what_is_selected_of_it(names):
+    chains = [in_memory(TABLE, "objects", rows) for rows in (60, 10_000)]
+    for name in names:
+        chains = [STEPS[name](chain) for chain in chains]
+    fine, coarse = (by_id(chain) for chain in chains)
+    assert fine.schema == coarse.schema
+    assert repr(fine.to_pylist()) == repr(coarse.to_pylist())
+    alone = by_id(chains[0].select("objectId", "lc.t"))
+    assert alone["lc"].to_pylist() == [c and {"t": c["t"]} for c in fine["lc"].to_pylist()]
