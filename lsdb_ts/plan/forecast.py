@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-
 _OVERHEAD = 1.15
 """What index arrays and allocators take beyond the tables themselves; measured by the tests."""
 
