@@ -16,7 +16,7 @@ from lsdb_ts.plan.match import DISTANCE
 from lsdb_ts.plan.matched import Choice, marked, place_of, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
+from lsdb_ts.plan.pairing import Kept, Pairing, check_halos, in_reach
 from lsdb_ts.schema import has_parts, with_unit
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
@@ -49,6 +49,7 @@ class MatchNested(Node):
         twice = [n for n in names if names.count(n) > 1]
         if twice:
             raise PlanError(f'{self.right.name} has a column "{twice[0]}", which the match adds: rename it before')
+        check_halos(self)
 
     @property
     def left(self) -> Node:

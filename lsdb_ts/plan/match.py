@@ -17,7 +17,7 @@ from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, place_of, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, in_reach
+from lsdb_ts.plan.pairing import Kept, Pairing, check_halos, in_reach
 from lsdb_ts.schema import HEALPIX, with_astrometry, with_role, with_unit, without_astrometry, without_role
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
@@ -84,6 +84,7 @@ class Match(Node):
                 f'the column "{twice[0]}" would stand twice in {self.name}: choose other suffixes than '
                 f"{self.naming.suffixes}, or select fewer columns before the match"
             )
+        check_halos(self)
 
     @property
     def left(self) -> Node:

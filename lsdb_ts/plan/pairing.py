@@ -19,7 +19,7 @@ from lsdb_ts.kernels.match import Positions
 from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.motion import Motion
-from lsdb_ts.plan.node import Node, expanded, needs_positions
+from lsdb_ts.plan.node import Node, check, expanded, needs_positions
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align, align_outer
 from lsdb_ts.sky.halo import border, dilated
@@ -196,8 +196,8 @@ class Pairing:
 
     def _near(self, sky: Ranges | None, width_arcsec: float, demand: Demand, widest_arcsec: float) -> Ranges | None:
         """Return what lies within a width of some sky, at least as far as it matters to a demand."""
-        if sky is None:
-            return None
+        if sky is None or len(demand.pixels) == 0:
+            return sky
         if len(demand.pixels) != 1:
             return _grown(sky, width_arcsec)
         return vicinity(sky, demand.pixel, demand.halo_arcsec + widest_arcsec, width_arcsec)
@@ -229,6 +229,11 @@ def vicinity(sky: Ranges, pixel: Pixel, halo_arcsec: float, width_arcsec: float)
     shift = np.int64(2 * (MAX_ORDER - order))
     cells = np.unique(counted(here.starts >> shift, ((here.stops - 1) >> shift) + 1))
     return Ranges.of_cells(neighbours(cells, order).ravel(), order)
+
+
+def check_halos(node: Node) -> None:
+    """Raise PlanError if a side of a match cannot give the halo that the match needs of it, whatever the pixel."""
+    check(node, Demand((), Layout.of_arrays([], [])))
 
 
 def _check(algorithm: Algorithm, pairs: Pairs, n_left: int, n_right: int) -> None:

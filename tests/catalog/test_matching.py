@@ -301,6 +301,19 @@ def test_what_cannot_be_is_refused_while_planning(options, message):
         L.crossmatch(R, **{"radius_arcsec": 1.0, **options})
 
 
+def test_a_halo_that_cannot_be_had_is_refused_while_planning():
+    whole = L.map_partitions(lambda frame: frame)
+    assert whole.crossmatch(R, 1.0).npartitions > 0
+    for options in ({"one_to_one": True}, {"how": "outer"}):
+        with pytest.raises(PlanError, match="rowwise=True"):
+            whole.crossmatch(R, 1.0, **options)
+    for verb in (R.crossmatch, R.crossmatch_nested):
+        with pytest.raises(PlanError, match="rowwise=True"):
+            verb(whole, 1.0)
+    with pytest.raises(PlanError, match="rowwise=True"):
+        R.crossmatch(whole.crossmatch(R, 1.0, suffixes=("", "_star")), 1.0)
+
+
 def test_a_catalog_in_another_frame_is_refused(tmp_path):
     right = on_disk(tmp_path, RIGHT, "stars", 200)
     file = tmp_path / "stars" / "hats.properties"
