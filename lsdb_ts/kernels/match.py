@@ -81,7 +81,7 @@ def match(
     Raises
     ------
     InputError
-        A radius out of range, fewer than one neighbour, or 2^32 right rows.
+        A radius out of range, fewer than one neighbour, or 2^31 right rows.
 
     >>> from lsdb_ts.sky import spatial_index
     >>> one, two = np.array([10.0]), np.array([20.0])
@@ -97,8 +97,8 @@ def match(
     if n_neighbors is not None and n_neighbors < 1:
         raise InputError(f"n_neighbors={n_neighbors}: need at least 1, or None for all within the radius")
     n_left, n_right = left.place.size, right.place.size
-    if n_right >= 1 << 32:
-        raise InputError(f"{n_right} right rows in one match: need fewer than 2^32; match smaller pixels")
+    if n_right >= 1 << 31:
+        raise InputError(f"{n_right} right rows in one match: need fewer than 2^31; match smaller pixels")
     found = np.empty(n_left, np.int64), np.empty(n_left, np.int64), np.empty(n_left, np.float64)
     m = 0
     if n_left and n_right:

@@ -33,7 +33,9 @@ CROWD = 96
 _FEW, _MANY = 64, 256
 """Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched one by one."""
 _SAMPLES = 65
+"""Left rows around which the density of right ones is looked at."""
 _COARSEST = 25
+"""The largest level of a fine cell: with that of its table it must not leave the range of 64 bits."""
 _STEP = 4
 """So many candidates of a cell are written at once, whether they are there or not."""
 
@@ -84,7 +86,8 @@ def _new_block():  # type: ignore[no-untyped-def]
 def _longer(array, used, size):  # type: ignore[no-untyped-def]
     """Return a copy with more places, the first ones filled."""
     more = np.empty(size, array.dtype)
-    more[:used] = array[:used]
+    for k in range(used):
+        more[k] = array[k]
     return more
 
 
@@ -283,12 +286,12 @@ def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
     window = min(16, m - 1)
     if window == 0:
         return max(lowest, _COARSEST)
-    gaps = np.empty(_SAMPLES, np.float64)
+    gaps, rows = np.empty(_SAMPLES, np.float64), np.zeros(_SAMPLES, np.int64)
     for k in range(_SAMPLES):
         at = first_from(right, 0, m, left[k * (n - 1) // (_SAMPLES - 1)])
         above, below = min(at, m - 1 - window), max(min(at, m - 1), window)
         gaps[k] = min(right[above + window] - right[above], right[below] - right[below - window])
-    gaps.sort()
+    sort_near(gaps, rows, _SAMPLES)
     area = gaps[_SAMPLES // 2] / window
     if area * CROWD < float(1 << (2 * lowest)):
         return -1
@@ -306,7 +309,7 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
     Parameters
     ----------
     left, right : Rows
-        Of at least one row each, the right side of fewer than 2^32.
+        Of at least one row each, the right side of fewer than 2^31.
     wanted : Wanted
     room : Room
         For at least ``CROWD`` and ``wanted.most`` right rows.
@@ -333,14 +336,14 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
         borrowed(room.same),
     )
     height = math.degrees(wanted.radius) + 1e-12
-    n, m = left.place.size, 0
+    n, m = left.place.size, np.int64(0)
     for start in range(0, n, BLOCK):
         count = min(BLOCK, n - start)
         stretched = stretch(left.ra_deg, left.dec_deg, start, start + count, wanted.radius)
         reach = steps_within(wanted.radius, stretched)
         if level < 0:
             block.alone[:count] = True
-            total = 0
+            total = np.int64(0)
         else:
             _find_cells(left.place, start, count, level, reach, block)
             _find_rows(right.place, level, cells, count, block)

@@ -189,13 +189,13 @@ def search(left, i, right, wanted, stretched, room):  # type: ignore[no-untyped-
         How many there are; -1 if there is not room for all, which cannot be if it has ``wanted.most`` places.
     """
     place, n = left.place[i], right.place.size
-    bound, most, count = wanted.farthest, wanted.most, 0
+    bound, most, count = wanted.farthest, wanted.most, np.int64(0)
     here = (left.ra_deg[i], left.dec_deg[i], n, n)
     if most > 0:
         # The rows next to it in the order of the quadtree are near, though not surely the nearest: a first bound.
         at = first_from(right.place, 0, n, place)
         first, end = max(at - most - 2, 0), min(at + most + 2, n)
-        bound, count = _collect(right, first, end, here, wanted, bound, 0, room)
+        bound, count = _collect(right, first, end, here, wanted, bound, count, room)
         here = (here[0], here[1], first, end)
     inside = place & ((1 << 58) - 1)
     x, y = compact(inside), compact(inside >> 1)
@@ -316,7 +316,7 @@ def _collect(right, start, stop, here, wanted, bound, count, room):  # type: ign
                 if count == most:
                     bound = near[most - 1]
             elif count == near.size:
-                return bound, -1
+                return bound, np.int64(-1)
             else:
                 near[count], near_rows[count] = h, first + k
                 count += 1
