@@ -119,6 +119,25 @@ def test_columns_are_encoded_sorted_and_compressed_as_promised(table, tmp_path):
     assert group.column(sorting.column_index).path_in_schema == HEALPIX
 
 
+def test_numbers_that_hardly_repeat_get_no_dictionary_and_others_do(tmp_path):
+    n = 5_000
+    table = pa.table(
+        {
+            HEALPIX: np.arange(n) + HOME.start,
+            "id": np.random.default_rng(1).permutation(n),
+            "flags": np.arange(n, dtype=np.int32) % 8,
+            "lc": pa.array([{"visit": [k, k + n]} for k in range(n)], pa.struct([("visit", pa.list_(pa.int64()))])),
+        }
+    )
+    write_leaf(table, tmp_path, HOME)
+    group = pq.read_metadata(leaf_path(tmp_path, HOME)).row_group(0)
+    encodings = {group.column(i).path_in_schema: group.column(i).encodings for i in range(group.num_columns)}
+    assert "DELTA_BINARY_PACKED" in encodings["id"]
+    assert "RLE_DICTIONARY" in encodings["flags"]
+    assert "DELTA_BINARY_PACKED" in encodings["lc.visit.list.element"]
+    assert pq.read_table(leaf_path(tmp_path, HOME)).equals(table)
+
+
 def test_a_flipped_bit_in_any_column_makes_reading_fail(table, tmp_path):
     write_leaf(table, tmp_path, HOME)
     path = leaf_path(tmp_path, HOME)
