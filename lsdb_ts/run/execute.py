@@ -22,6 +22,7 @@ from lsdb_ts.errors import Failure, OutputError, PlanError, RunError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, Shelf, check, identity_of, nodes_of, output_schema, produce
 from lsdb_ts.run.budget import check_budget
+from lsdb_ts.run.handover import Desk, Left, desk, take
 from lsdb_ts.run.pool import Outcome, cores, each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
@@ -69,14 +70,14 @@ def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
     schema = output_schema(node, demand)
     tables: dict[int, pa.Table] = {}
     accounts, failures = [], []
-    for i, value in _run(
-        Work(node, demand), partial(_computed, schema=schema), range(len(demand.pixels)), "compute", progress
-    ):
-        if isinstance(value, Failure):
-            failures.append(value)
-        else:
-            tables[i], account = value
-            accounts.append(account)
+    with desk() as at:
+        task = partial(_computed, schema=schema, at=at)
+        for i, value in _run(Work(node, demand), task, range(len(demand.pixels)), "compute", progress):
+            if isinstance(value, Failure):
+                failures.append(value)
+            else:
+                tables[i], account = take(value[0]), value[1]
+                accounts.append(account)
     if failures:
         raise _run_error(failures, len(demand.pixels), "nothing was returned")
     table = pa.concat_tables([tables[i] for i in sorted(tables)]) if tables else schema.empty_table()
@@ -92,7 +93,7 @@ def first_rows(node: Node, demand: Demand, n: int) -> pa.Table:
     for pixel in demand.pixels:
         if missing <= 0:
             break
-        table, _ = _computed(produce(node, demand.at(pixel)), pixel, schema)
+        table = finished(produce(node, demand.at(pixel)).core_table(), schema)
         found.append(table.slice(0, missing))
         missing -= found[-1].num_rows
     return pa.concat_tables(found) if found else schema.empty_table()
@@ -108,7 +109,7 @@ def last_rows(node: Node, demand: Demand, n: int) -> pa.Table:
         if missing <= 0:
             break
         pixel = demand.pixels[i]
-        table, _ = _computed(produce(node, demand.at(pixel)), pixel, schema)
+        table = finished(produce(node, demand.at(pixel)).core_table(), schema)
         found.insert(0, table.slice(max(table.num_rows - missing, 0)))
         missing -= found[0].num_rows
     return pa.concat_tables(found) if found else schema.empty_table()
@@ -247,8 +248,11 @@ def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> l
     return results
 
 
-def _computed(partition: Partition, pixel: Pixel, schema: pa.Schema) -> tuple[pa.Table, Account]:
-    return finished(partition.core_table(), schema), partition.account
+def _computed(
+    partition: Partition, pixel: Pixel, schema: pa.Schema, at: Desk | None = None
+) -> tuple[pa.Table | Left, Account]:
+    table = finished(partition.core_table(), schema)
+    return (table if at is None else at.leave(table)), partition.account
 
 
 def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> None:
