@@ -1,6 +1,6 @@
 """How rows that a worker made reach the client: by a mapped file where both share a machine, else as Dask sends them.
 
-A table sent by Dask is copied into a message, through the scheduler, and out of it. What is in the rows is not known here.
+A table sent by Dask is copied into a message, through the scheduler, and out of it. What rows mean is not known here.
 """
 
 from __future__ import annotations
