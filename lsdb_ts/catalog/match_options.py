@@ -130,9 +130,8 @@ class MatchOptions:
 
 
 def _density_of(node: Node) -> str:
-    """Suggest a surface density where metadata tell the rows: that of all the sky the catalog covers."""
+    """Suggest a surface density where metadata tell the rows: that over all the pixels of the catalog."""
     if node.count is None or len(node.layout) == 0:
         return ""
-    ranges = node.sky or node.layout.ranges
-    arcmin2 = float((ranges.stops - ranges.starts).sum()) / SKY_STOP * _SKY_ARCMIN2
-    return f"; {node.count:,} rows in {arcmin2 / 3600:.4g} square degrees are {node.count / arcmin2:.3g}"
+    covered = (node.layout.stops - node.layout.starts).sum() / SKY_STOP * _SKY_ARCMIN2
+    return f"; {node.count:,} rows in pixels of {covered / 3600:.4g} square degrees are {node.count / covered:.3g}"

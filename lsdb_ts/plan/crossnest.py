@@ -13,10 +13,11 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.match import DISTANCE
-from lsdb_ts.plan.matched import Choice, marked, place_of, taken
+from lsdb_ts.plan.matched import Choice, marked, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, check_halos, in_reach
+from lsdb_ts.plan.pairing import Kept, Pairing, check_halos
+from lsdb_ts.plan.reach import in_reach
 from lsdb_ts.schema import has_parts, with_unit
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
@@ -36,8 +37,8 @@ class MatchNested(Node):
     def __post_init__(self) -> None:
         if self.how not in _KEPT:
             raise PlanError(
-                f'how="{self.how}": {did_you_mean(self.how, _KEPT)} A nested crossmatch is "left" (all left rows, some '
-                f'with no partner) or "inner" (those with partners)'
+                f'how="{self.how}": a nested crossmatch is "left" (all left rows, some with no partner) or "inner" '
+                f"(those with partners); {did_you_mean(self.how, _KEPT)}"
             )
         check_frames(self.left, self.right)
         if self.nested in self.left.schema.names:
@@ -81,6 +82,11 @@ class MatchNested(Node):
         """The sky of the rows that are kept."""
         return self.pairing.sky(_KEPT[self.how])
 
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """That of the left rows."""
+        return self.left.footprint
+
     @property
     def count(self) -> int | None:
         """The left rows, where all are kept."""
@@ -119,7 +125,7 @@ class MatchNested(Node):
         counts = {"left_rows": left.core, "matched": left.core & matched, "unmatched": left.core & ~matched}
         counts |= {"pairs": here, "pairs_from_halo": here & ~right.core[pairs.right_rows]}
         account = {f"{self.name}.{self.nested}": {name: int(np.count_nonzero(m)) for name, m in counts.items()}}
-        wanted = in_reach(place_of(left), demand.pixel, demand.halo_arcsec)
+        wanted = in_reach(left, demand)
         if self.how == "inner":
             wanted &= matched
         kept, pairs = left.filter(wanted), pairs.take(wanted[pairs.left_rows])

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.algorithm import Pairs
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, place_of, taken
+from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, check_halos, in_reach
+from lsdb_ts.plan.pairing import Kept, Pairing, check_halos
+from lsdb_ts.plan.reach import in_reach
 from lsdb_ts.schema import HEALPIX, with_astrometry, with_role, with_unit, without_astrometry, without_role
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
@@ -73,7 +74,7 @@ class Match(Node):
 
     def __post_init__(self) -> None:
         if self.how not in _KEPT:
-            raise PlanError(f'how="{self.how}": {did_you_mean(self.how, _KEPT)} {_HOW}')
+            raise PlanError(f'how="{self.how}": {_HOW}; {did_you_mean(self.how, _KEPT)}')
         check_frames(self.left, self.right)
         if len(self.naming.suffixes) != 2 or not all(isinstance(s, str) for s in self.naming.suffixes):
             raise PlanError(f"suffixes={self.naming.suffixes!r}: need one for the left side and one for the right")
@@ -193,7 +194,7 @@ class Match(Node):
             rows = of_left(left, pairs, matched)
         else:
             alone = np.flatnonzero(~matched) if self.how == "outer" else np.empty(0, np.int64)
-            wanted = in_reach(place_of(right), demand.pixel, demand.halo_arcsec)
+            wanted = in_reach(right, demand)
             assert partnered is not None
             rows = of_either(left, right, pairs, alone, np.flatnonzero(~partnered & wanted))
         return Partition(self._joined(demand, left.table, right.table, pairs, rows), rows.core, account)
@@ -257,7 +258,7 @@ class Match(Node):
         """Drop left rows that were read only to decide on pairs."""
         if not self.pairing.widened(_KEPT[self.how])[0]:
             return left, pairs
-        wanted = in_reach(place_of(left), demand.pixel, demand.halo_arcsec)
+        wanted = in_reach(left, demand)
         if wanted.all():
             return left, pairs
         pairs = pairs.take(wanted[pairs.left_rows])

@@ -5,14 +5,12 @@ What becomes of the pairs, the nodes of matches decide.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions
@@ -20,12 +18,13 @@ from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, S
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.motion import Motion
 from lsdb_ts.plan.node import Node, check, expanded, needs_positions
+from lsdb_ts.plan.reach import grown, grown_whole
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align, align_outer
-from lsdb_ts.sky.halo import border, dilated
+from lsdb_ts.sky.halo import dilated
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, finest_order_reaching, neighbours, spatial_index
-from lsdb_ts.sky.ranges import Ranges, counted
+from lsdb_ts.sky.pixel import spatial_index
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 from lsdb_ts.store.read import Bounds
 
@@ -48,8 +47,6 @@ without a partner are kept.
 A left row needs the right rows around it: (0, 1). That a right row has no partner is known with the left rows around it
 and, if those choose the nearest, the right rows around them: (1, 2). For a mutual best the left rows around a left
 row's partner count, too: (2, 1)."""
-_FINER = 4
-"""Sky near other sky is drawn with cells this many orders finer than the pixel: about the size of row groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +98,11 @@ class Pairing:
         if kept == "left":
             return left
         if kept == "pairs":
-            return common(left, self._around(right, self.reach_arcsec))
+            return common(left, grown_whole(right, self.reach_arcsec))
         if right is None or (left is None and kept == "both"):
             return None
         if kept == "right":
-            return self._around(right, self.reach_arcsec)
+            return grown_whole(right, self.reach_arcsec)
         assert left is not None
         return Ranges.of(np.append(left.starts, right.starts), np.append(left.stops, right.stops))
 
@@ -186,49 +183,13 @@ class Pairing:
         """Return the sky of either side in which rows matter."""
         reach, (left, right) = self.reach_arcsec, self.widened(kept)
         widest = max(left, right)
-        mine = self._near(demand.sky, left, demand, widest)
-        theirs = self._near(demand.sky, right, demand, widest)
+        mine = grown(demand.sky, left, demand, widest)
+        theirs = grown(demand.sky, right, demand, widest)
         if kept in ("pairs", "right"):
-            mine = common(mine, self._near(self.right.sky, max(left, reach), demand, widest))
+            mine = common(mine, grown(self.right.sky, max(left, reach), demand, widest))
         if kept in ("pairs", "left"):
-            theirs = common(theirs, self._near(self.left.sky, right, demand, widest))
+            theirs = common(theirs, grown(self.left.sky, right, demand, widest))
         return mine, theirs
-
-    def _near(self, sky: Ranges | None, width_arcsec: float, demand: Demand, widest_arcsec: float) -> Ranges | None:
-        """Return what lies within a width of some sky, at least as far as it matters to a demand."""
-        if sky is None or len(demand.pixels) == 0:
-            return sky
-        if len(demand.pixels) != 1:
-            return _grown(sky, width_arcsec)
-        return vicinity(sky, demand.pixel, demand.halo_arcsec + widest_arcsec, width_arcsec)
-
-    def _around(self, sky: Ranges | None, width_arcsec: float) -> Ranges | None:
-        return None if sky is None else _grown(sky, width_arcsec)
-
-
-@functools.lru_cache(maxsize=64)
-def _grown(sky: Ranges, width_arcsec: float) -> Ranges:
-    # Ranges are told apart by who they are; a node hands out the same ones each time.
-    return dilated(Layout.of_ranges(sky), width_arcsec)
-
-
-def vicinity(sky: Ranges, pixel: Pixel, halo_arcsec: float, width_arcsec: float) -> Ranges | None:
-    """Return what lies within a width of some sky, as far as that sky lies in a pixel or its halo; coarse, and quick.
-
-    Drawn with cells not much smaller than row groups, so that whoever reads is not kept busy with its edges. None where
-    the sky covers pixel and halo.
-    """
-    around = border(pixel, halo_arcsec)
-    whole = Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop))
-    here = whole.intersection(sky)
-    if (here.stops - here.starts).sum() == (whole.stops - whole.starts).sum():
-        return None
-    if width_arcsec <= 0:
-        return here
-    order = min(pixel.order + _FINER, finest_order_reaching(width_arcsec), MAX_ORDER)
-    shift = np.int64(2 * (MAX_ORDER - order))
-    cells = np.unique(counted(here.starts >> shift, ((here.stops - 1) >> shift) + 1))
-    return Ranges.of_cells(neighbours(cells, order).ravel(), order)
 
 
 def check_halos(node: Node) -> None:
@@ -252,9 +213,3 @@ def _check(algorithm: Algorithm, pairs: Pairs, n_left: int, n_right: int) -> Non
     missing = {f.name for f in algorithm.added} - set(pairs.added)
     if missing:
         raise PlanError(f'{name}.pairs did not give the column "{min(missing)}" that it declares in added')
-
-
-def in_reach(place: Indices, pixel: Pixel, halo_arcsec: float) -> NDArray[np.bool_]:
-    """Tell which places lie in a pixel or in the halo around it."""
-    core: NDArray[np.bool_] = (place >= pixel.start) & (place < pixel.stop)
-    return core | border(pixel, halo_arcsec).contains(place) if halo_arcsec > 0 else core

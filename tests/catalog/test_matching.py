@@ -290,7 +290,7 @@ def test_the_identity_of_an_algorithm_holds_its_parameters_and_code():
         ({"n_sigma": -1, "left_error": 0.1, "right_error": 0.1}, "number above 0"),
         ({"left_error": 0.1}, "means nothing without n_sigma="),
         ({"n_sigma": 5, "left_error": "mga", "right_error": 0.1}, 'did you mean "mag"'),
-        ({"score": "likelihood_ratio"}, r"density_per_arcmin2=.*450 rows in .* square degrees are"),
+        ({"score": "likelihood_ratio"}, r"density_per_arcmin2=.*450 rows in pixels of .* square degrees are"),
         ({"score": "distance"}, 'need "likelihood_ratio" or a function'),
         ({"algorithm": brightness}, "goes to score="),
         ({"algorithm": Brightest(1.0), "one_to_one": True}, "leave one_to_one out"),
@@ -326,7 +326,7 @@ def test_a_catalog_in_another_frame_is_refused(tmp_path):
 def test_a_nested_match_refuses_what_it_cannot_name():
     with pytest.raises(PlanError, match='already has a column "mag"'):
         L.crossmatch_nested(R, 1.0, name="mag")
-    with pytest.raises(PlanError, match="A nested crossmatch is"):
+    with pytest.raises(PlanError, match="a nested crossmatch is"):
         L.crossmatch_nested(R, 1.0, how="outer")
     with pytest.raises(PlanError, match="drop it before nesting"):
         L.crossmatch_nested(L.crossmatch_nested(R, 1.0, name="near"), 1.0)
