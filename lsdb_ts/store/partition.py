@@ -77,8 +77,8 @@ def merge_accounts(*accounts: Account) -> dict[str, dict[str, int]]:
 
 def sorted_by_place(table: pa.Table) -> pa.Table:
     """Return the table sorted by ``_healpix_29``; one pass and no copy where it already is (stable otherwise)."""
-    place = table.column(HEALPIX).to_numpy()
-    return table if is_sorted(place) else table.take(pa.array(_stable_order(place)))
+    order = order_of(table.column(HEALPIX).to_numpy())
+    return table if order is None else table.take(pa.array(order))
 
 
 def inside(table: pa.Table, wanted: Ranges) -> pa.Table:
@@ -87,6 +87,22 @@ def inside(table: pa.Table, wanted: Ranges) -> pa.Table:
     if len(pieces) == 1 and pieces[0].num_rows == table.num_rows:
         return sorted_by_place(table)
     return sorted_by_place(pa.Table.from_batches(pieces, table.schema))
+
+
+def order_of(place: Indices) -> Indices | None:
+    """Return what sorts places, equal ones in their old order; None where they are sorted.
+
+    Five times faster than a stable sort of all, because few are equal.
+    """
+    if is_sorted(place):
+        return None
+    order: Indices = np.argsort(place)
+    ordered = place[order]
+    equal = ordered[1:] == ordered[:-1]
+    if equal.any():
+        tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+        order[tied] = order[tied[np.lexsort((order[tied], ordered[tied]))]]
+    return order
 
 
 def is_sorted(place: Indices) -> bool:
@@ -132,17 +148,6 @@ def _inside(batch: pa.RecordBatch, wanted: Ranges) -> pa.RecordBatch:
         return batch.slice(int(starts[0]), int(counts[0]))
     # A copy, because a few rows must not keep all those between them in memory.
     return batch.take(pa.array(runs(starts, counts)))
-
-
-def _stable_order(place: Indices) -> Indices:
-    """Return what sorts places, equal ones in their old order; five times faster than a stable sort of all."""
-    order: Indices = np.argsort(place)
-    ordered = place[order]
-    equal = ordered[1:] == ordered[:-1]
-    if equal.any():
-        tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
-        order[tied] = order[tied[np.lexsort((order[tied], ordered[tied]))]]
-    return order
 
 
 def keep_parts(column: pa.ChunkedArray, kind: pa.StructType) -> pa.ChunkedArray:

@@ -8,6 +8,7 @@ Which files a pixel needs is decided by the catalog next door.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,18 +20,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import CatalogError
-from lsdb_ts.schema import plain_nested
+from lsdb_ts.schema import HEALPIX, plain_nested
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost, bytes_in_memory
 from lsdb_ts.store.files import AnyPath, opened
 from lsdb_ts.store.footers import Footer, footer
 from lsdb_ts.store.kept import Kept
+from lsdb_ts.store.partition import order_of
 
 Bounds = Mapping[str, tuple[Any, Any]]
 """Closed interval a column's values must touch for a row to matter; None is no limit."""
 
 Unit = tuple[str, ...]
 """Names that are read together: one column, or parts of one nested column."""
+
+_ORDER: Unit = ()
+"""Kept beside the columns of a row group: what sorts its rows."""
 
 DECODED: Kept[tuple[Any, ...], pa.ChunkedArray] = Kept(
     int(os.environ.get("LSDB_TS_CACHE_MB", "256")) << 20, lambda column: int(column.nbytes)
@@ -97,7 +102,8 @@ def read_rows(
     Returns
     -------
     pyarrow.Table
-        Rows in stored order; in one chunk if the file's whole sky is wanted, else in one for each row group.
+        If the file's whole sky is wanted: rows in stored order, in one chunk. Else one chunk for each row group, sorted
+        by ``_healpix_29`` where the file has it.
 
     Raises
     ------
@@ -179,21 +185,42 @@ class _Reading:
         return table.select(list(self._units))
 
     def parts(self, groups: list[int]) -> pa.Table:
-        """Return row groups of a file of which a part is wanted, from memory where they are there."""
-        columns = DECODED.take(
-            [(self._footer.key, g, unit) for g in groups for unit in self._units.values()], self._missing
-        )
-        names = [self._footer.schema.field(name) for name in self._units]
-        schema = pa.schema([f.with_type(c.type) for f, c in zip(names, columns[: len(names)], strict=True)])
-        tables = [pa.table(columns[i : i + len(names)], schema) for i in range(0, len(columns), len(names))]
-        return pa.concat_tables(tables)
+        """Return row groups of a file of which a part is wanted, from memory where they are there.
+
+        Each is sorted by place, once: rows in no order would be looked through for every part anew.
+        """
+        key, place = self._footer.key, (HEALPIX,)
+        found: dict[tuple[int, Unit], pa.ChunkedArray] = {}
+        # The place first and by itself: what sorts it, sorts the others.
+        first = [(g, unit) for g in groups for unit in (_ORDER, place)] if HEALPIX in self._footer.paths else []
+        others = [(g, unit) for g in groups for unit in self._units.values() if (g, unit) not in set(first)]
+        for wanted, make in ((first, self._placed), (others, functools.partial(self._missing, found))):
+            found.update(zip(wanted, DECODED.take([(key, *one) for one in wanted], make), strict=True))
+        columns = [[found[g, unit] for unit in self._units.values()] for g in groups]
+        stored = [self._footer.schema.field(name) for name in self._units]
+        schema = pa.schema([f.with_type(c.type) for f, c in zip(stored, columns[0], strict=True)])
+        return pa.concat_tables([pa.table(of_group, schema) for of_group in columns])
 
     def counted(self, columns: Sequence[str], groups: list[int]) -> Read:
         """Return what was read."""
         cached = tuple(g for g in groups if g not in self._read)
         return Read(self._path, tuple(columns), tuple(groups), sum(self._read.values()), cached)
 
-    def _missing(self, keys: list[tuple[Any, int, Unit]]) -> list[pa.ChunkedArray]:
+    def _placed(self, keys: list[tuple[Any, int, Unit]]) -> list[pa.ChunkedArray]:
+        """Return places of row groups, sorted, and what sorts them: nothing for those that are."""
+        groups = list(dict.fromkeys(g for _, g, _ in keys))
+        found: dict[tuple[int, bool], pa.ChunkedArray] = {}
+        with self._opened([(g, [HEALPIX]) for g in groups]) as file:
+            for g in groups:
+                place = self._group(file, g, [HEALPIX]).column(HEALPIX)
+                order = order_of(place.to_numpy())
+                found[g, True] = pa.chunked_array([] if order is None else [order], pa.int64())
+                found[g, False] = _arranged(place, found[g, True])
+        return [found[g, unit == _ORDER] for _, g, unit in keys]
+
+    def _missing(
+        self, placed: Mapping[tuple[int, Unit], pa.ChunkedArray], keys: list[tuple[Any, int, Unit]]
+    ) -> list[pa.ChunkedArray]:
         """Decode units of row groups, all from one opening of the file."""
         units: dict[int, list[Unit]] = {}
         for _, g, unit in keys:
@@ -201,8 +228,8 @@ class _Reading:
         names = {g: [name for unit in asked for name in unit] for g, asked in units.items()}
         columns = {unit: column for column, unit in self._units.items()}
         with self._opened(names.items()) as file:
-            tables = {g: self._group(file, g, asked).combine_chunks() for g, asked in names.items()}
-        return [tables[g].column(columns[unit]) for _, g, unit in keys]
+            tables = {g: self._group(file, g, asked) for g, asked in names.items()}
+        return [_arranged(tables[g].column(columns[unit]), placed.get((g, _ORDER))) for _, g, unit in keys]
 
     def _opened(self, asked: Collection[tuple[int, list[str]]]) -> pq.ParquetFile:
         """Open the file for some columns of some row groups, and count these."""
@@ -221,6 +248,12 @@ class _Reading:
 
     def _group(self, file: pq.ParquetFile, g: int, names: list[str]) -> pa.Table:
         return _plain(file.read_row_group(self._footer.first + g, columns=names, use_threads=False))
+
+
+def _arranged(column: pa.ChunkedArray, order: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    """Return a column of a row group in one chunk and, where something sorts it, sorted."""
+    whole = column.combine_chunks()
+    return pa.chunked_array([whole.take(order.chunk(0)) if order is not None and len(order) else whole])
 
 
 def _plain(table: pa.Table) -> pa.Table:

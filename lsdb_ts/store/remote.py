@@ -26,6 +26,8 @@ _TRIES = 4
 _FIRST_WAIT_S = 0.1
 _MOST_WASTE = 0.2
 _LARGEST_GAP = 1 << 20
+_LARGEST_ASK = 16 << 20
+"""One request for more would take longer than some at the same time."""
 _HTTP = {"http", "https"}
 _ABSENT = {403, 404, 410}
 """Stores that do not let us list say "forbidden" of a file that is not there."""
@@ -198,7 +200,7 @@ def joined(wanted: Iterable[Range]) -> list[Range]:
         bridged.add(i)
     found = [ordered[0]]
     for i, (start, stop) in enumerate(ordered[1:]):
-        if i in bridged:
+        if i in bridged and stop - found[-1][0] <= _LARGEST_ASK:
             found[-1] = (found[-1][0], max(stop, found[-1][1]))
         else:
             found.append((start, stop))
