@@ -1,4 +1,4 @@
-"""What joins by id share: keys of one kind, who lies near whom, and which sky that takes. Nodes decide what to join."""
+"""What joins by id share: keys of one kind, and who lies near whom. Nodes decide what to join."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.schema import HEALPIX, plain, require
-from lsdb_ts.sky.halo import border, dilated
-from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.schema import plain, require
 from lsdb_ts.sky.sphere import separation_arcsec
-from lsdb_ts.store.partition import Partition
 
 _WIDEST_ARCSEC = 3600.0
 
@@ -78,24 +73,6 @@ def separations(
     for node, table, rows in (left, right):
         places += [table.column(c).to_numpy()[rows] for c in needs_positions(node, "a join")]
     return separation_arcsec(*places)
-
-
-def in_reach(part: Partition, demand: Demand) -> NDArray[np.bool_]:
-    """Tell which rows lie in the demanded pixel and halo; others were asked for to find partners only."""
-    place = part.table.column(HEALPIX).to_numpy()
-    inside: NDArray[np.bool_] = (place >= demand.pixel.start) & (place < demand.pixel.stop)
-    return inside | border(demand.pixel, demand.halo_arcsec).contains(place) if demand.halo_arcsec > 0 else inside
-
-
-def grown(sky: Ranges | None, width_arcsec: float, demand: Demand) -> Ranges | None:
-    """Return what lies within a width of some sky, at least as far as it matters to a demand; None is all sky."""
-    if sky is None:
-        return None
-    if len(demand.pixels) == 1:
-        around = border(demand.pixel, demand.halo_arcsec + 2 * width_arcsec)
-        pixel = demand.pixel
-        sky = sky.intersection(Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop)))
-    return dilated(Layout.of_ranges(sky), width_arcsec)
 
 
 def _is_text(kind: pa.DataType) -> bool:
