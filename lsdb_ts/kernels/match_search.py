@@ -203,18 +203,22 @@ def search(left, i, right, wanted, stretched, room):  # type: ignore[no-untyped-
     level = 0
     while (1 << level) <= 2 * reach:
         level += 1
-    stack, top = room.stack, np.uint64(0)
+    stack, top, bend = room.stack, np.uint64(0), 1.0
     for cell_y in range((y - reach) >> level, ((y + reach) >> level) + 1):
         for cell_x in range((x - reach) >> level, ((x + reach) >> level) + 1):
             across_x, across_y = (cell_x << level) >> MAX_ORDER, (cell_y << level) >> MAX_ORDER
             beyond = face_beyond(place >> 58, across_x, across_y)
-            if beyond >= 0:
+            if beyond < 0:
+                # Where three faces meet, the way to a row of the second may lead through the third, and turn there:
+                # on the axes of the first, that row lies up to twice as far away.
+                bend = 2.0
+            else:
                 own_x, own_y = seen_from_beyond(place >> 58, across_x, across_y, x, y)
                 corner_x, corner_y = seen_from_beyond(place >> 58, across_x, across_y, cell_x << level, cell_y << level)
                 corner = (beyond << 58) | spread(corner_x >> level << level) | (spread(corner_y >> level << level) << 1)
                 start, stop = _run_of(right.place, corner, corner + (1 << (2 * level)))
                 top = _push(stack, top, start, stop, corner, level, own_x, own_y)
-    count = _descend(right, here, wanted, stretched, bound, count, top, room)
+    count = _descend(right, here, wanted, bend * stretched, bound, count, top, room)
     if most <= 0 and count > 0:
         sort_near(room.near, room.near_rows, count)
     return count

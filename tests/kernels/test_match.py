@@ -97,6 +97,15 @@ def test_a_crowd_within_the_radius_is_matched_right(where, n_neighbors):
     assert assert_same(field, both, 2.0, n_neighbors) > 0
 
 
+@pytest.mark.parametrize("where", [(0.0, CORNER_DEC), (90.0, -CORNER_DEC)])
+def test_rows_beyond_the_third_of_three_base_pixels_are_found(where):
+    """The way to them turns, as it leads around the point where the three meet."""
+    for seed in range(6):
+        left, right = (sorted_sky(*perturbed(*np.tile(where, (n, 1)).T, 0.4, seed + n)) for n in (120, 350))
+        for n_neighbors in (2, None):
+            assert_same(left, right, 0.5, n_neighbors)
+
+
 @pytest.mark.parametrize("dec", [-90.0, -30.0, 0.0, 41.8103, 89.9999])
 def test_all_of_a_crowd_are_found(dec):
     left = sorted_sky(*perturbed(np.full(160, 45.0), np.full(160, dec), 0.2, seed=1))
