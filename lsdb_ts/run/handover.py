@@ -6,6 +6,7 @@ A table sent by Dask is copied into a message, through the scheduler, and out of
 from __future__ import annotations
 
 import functools
+import os
 import secrets
 import shutil
 import tempfile
@@ -19,6 +20,9 @@ import pyarrow as pa
 from lsdb_ts.run.pool import active_client
 
 _WORTH_A_FILE_BYTES = 1 << 20
+_SHARED_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 1 << 30
+"""With less room in shared memory (containers often have 64 MiB), the temporary folder is used."""
 _SIGN = "sign"
 
 
@@ -58,7 +62,7 @@ def desk() -> Iterator[Desk | None]:
     if active_client() is None:
         yield None
         return
-    folder = Path(tempfile.mkdtemp(prefix="lsdb_ts-"))
+    folder = Path(tempfile.mkdtemp(prefix="lsdb_ts-", dir=_memory_folder()))
     sign = secrets.token_hex(16)
     (folder / _SIGN).write_text(sign)
     try:
@@ -75,6 +79,12 @@ def take(found: pa.Table | Left) -> pa.Table:
         table = pa.ipc.open_file(file).read_all()
     Path(found.path).unlink()
     return table
+
+
+def _memory_folder() -> str | None:
+    """Return a folder whose files are memory: what is left there is in place, and no disk is waited for."""
+    usable = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
+    return str(_SHARED_MEMORY) if usable and shutil.disk_usage(_SHARED_MEMORY).free > _ROOM_BYTES else None
 
 
 @functools.lru_cache(maxsize=64)

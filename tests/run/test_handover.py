@@ -1,7 +1,6 @@
 """Tables that workers made reach the client whole, by whichever way, and leave nothing behind."""
 
 import errno
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def test_a_cluster_hands_over_what_threads_compute(tmp_path, monkeypatch):
     rng = np.random.default_rng(3)
     catalog = lt.from_dataframe(pa.table({"id": np.arange(n), "ra": rng.uniform(0, 9, n), "dec": rng.uniform(0, 9, n)}))
     alone = catalog.to_arrow(progress=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(handover, "_SHARED_MEMORY", tmp_path)
     taken = []
     monkeypatch.setattr(execute, "take", lambda found: (taken.append(type(found)), take(found))[1])
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
