@@ -119,7 +119,7 @@ def join_through(left: str, right: str, through: str, out: str) -> dict:
         warnings.simplefilter("always")
         pairs = lsdb.open_catalog(left, columns="all").join(
             lsdb.open_catalog(right, columns="all"),
-            through=lsdb.open_catalog(through, columns="all"),
+            through=lsdb.read_hats(through, columns="all"),
             suffixes=("_left", "_right"),
             suffix_method="overlapping_columns",
         )
@@ -153,21 +153,6 @@ def write_association(left: str, right: str, radius_arcsec: float, out: str) -> 
     return {}
 
 
-def build_index(path: str, column: str, name: str, out: str) -> dict:
-    """Build an index with hats-import; its check of versions is for sorting that is slow, not wrong."""
-    from dask.distributed import Client
-    from hats_import import pipeline_with_client
-    from hats_import.index.arguments import IndexArguments
-
-    IndexArguments.check_versions = classmethod(lambda cls: None)
-    made = IndexArguments(
-        input_catalog_path=path, indexing_column=column, output_artifact_name=name, output_path=out, progress_bar=False
-    )
-    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
-        pipeline_with_client(made, client)
-    return {}
-
-
 def keep(frame, out: str) -> None:
     """Write a frame, with its index as a column, so that the other side can compare it row by row."""
     frame.reset_index().to_parquet(out)
@@ -182,7 +167,6 @@ _JOBS = (
     id_search,
     join_through,
     write_association,
-    build_index,
 )
 JOBS = {job.__name__: job for job in _JOBS}
 
