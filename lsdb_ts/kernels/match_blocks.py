@@ -28,7 +28,7 @@ from lsdb_ts.kernels.match_search import (
 )
 
 BLOCK = 1024
-CROWD = 96
+CROWD = 144
 """A row with more candidates than this is searched by itself."""
 _FEW, _MANY = 64, 256
 """Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched one by one."""
