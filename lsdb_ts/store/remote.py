@@ -145,7 +145,11 @@ class RemotePath:
             raise answer
         if isinstance(answer, FileNotFoundError):
             raise CatalogError(f"cannot read {self}: there is no such file")
-        told = f"HTTP status {answer.status}" if hasattr(answer, "status") else str(answer)
+        told = (
+            f"HTTP status {answer.status}"
+            if hasattr(answer, "status")
+            else str(answer).replace(self._address, self.url)
+        )
         raise CatalogError(f"cannot read {self}: {type(answer).__name__}: {told}") from (None if self.query else answer)
 
     @property
