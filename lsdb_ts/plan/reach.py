@@ -63,10 +63,17 @@ def grown(sky: Ranges | None, width_arcsec: float, demand: Demand, about_arcsec:
         return None
     if width_arcsec <= 0:
         return here
-    order = min(pixel.order + _FINER, finest_order_reaching(width_arcsec), MAX_ORDER)
-    shift = np.int64(2 * (MAX_ORDER - order))
-    cells = np.unique(counted(here.starts >> shift, ((here.stops - 1) >> shift) + 1))
+    finest = finest_order_reaching(width_arcsec)
+    order = finest if _cells(here, finest).size <= _FEW_CELLS else min(pixel.order + _FINER, finest)
+    cells = np.unique(_cells(here, order))
     return Ranges.of_cells(neighbours(cells, order).ravel(), order)
+
+
+def _cells(sky: Ranges, order: int) -> Indices:
+    """Return the pixels of an order that some sky touches; no more are listed than it takes to know they are many."""
+    shift = np.int64(2 * (MAX_ORDER - order))
+    first, last = sky.starts >> shift, ((sky.stops - 1) >> shift) + 1
+    return counted(first, np.minimum(last, first + _FEW_CELLS + 1)) if order > 0 else np.arange(12)
 
 
 @functools.lru_cache(maxsize=64)
