@@ -14,12 +14,14 @@ from lsdb_ts.plan.demand import Demand
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.halo import border, dilated
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import MAX_ORDER, finest_order_reaching, neighbours
+from lsdb_ts.sky.pixel import MAX_ORDER, Indices, finest_order_reaching, neighbours
 from lsdb_ts.sky.ranges import Ranges, counted
 from lsdb_ts.store.partition import Partition
 
 _FINER = 4
 """Sky near other sky is drawn with cells this many orders finer than the pixel: about the size of row groups."""
+_FEW_CELLS = 1024
+"""That near a few places, such as those of looked-up ids, with the finest that reach: so many are listed quickly."""
 
 
 def in_reach(part: Partition, demand: Demand) -> NDArray[np.bool_]:
@@ -63,17 +65,19 @@ def grown(sky: Ranges | None, width_arcsec: float, demand: Demand, about_arcsec:
         return None
     if width_arcsec <= 0:
         return here
-    finest = finest_order_reaching(width_arcsec)
-    order = finest if _cells(here, finest).size <= _FEW_CELLS else min(pixel.order + _FINER, finest)
-    cells = np.unique(_cells(here, order))
+    order = finest_order_reaching(width_arcsec)
+    first, last = _touched(here, order)
+    if (last - first).sum() > _FEW_CELLS:
+        order = min(pixel.order + _FINER, order)
+        first, last = _touched(here, order)
+    cells = np.unique(counted(first, last))
     return Ranges.of_cells(neighbours(cells, order).ravel(), order)
 
 
-def _cells(sky: Ranges, order: int) -> Indices:
-    """Return the pixels of an order that some sky touches; no more are listed than it takes to know they are many."""
+def _touched(sky: Ranges, order: int) -> tuple[Indices, Indices]:
+    """Return the first, and one past the last, pixel of an order that each interval of some sky touches."""
     shift = np.int64(2 * (MAX_ORDER - order))
-    first, last = sky.starts >> shift, ((sky.stops - 1) >> shift) + 1
-    return counted(first, np.minimum(last, first + _FEW_CELLS + 1)) if order > 0 else np.arange(12)
+    return sky.starts >> shift, ((sky.stops - 1) >> shift) + 1
 
 
 @functools.lru_cache(maxsize=64)
