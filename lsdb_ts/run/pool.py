@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lsdb_ts.errors import Failure
+from lsdb_ts.run.allocator import reuse_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,6 +96,7 @@ def each(
 def _attempt(
     function: Callable[[Any, Item], Value], shared: Any, item: Item, name: str, retries: int
 ) -> Outcome[Item, Value]:
+    reuse_freed_memory()
     for remaining in range(retries, -1, -1):
         try:
             return Outcome(item, function(shared, item))
