@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX
+from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost
 from lsdb_ts.store.files import key_of, state_of
@@ -30,6 +31,7 @@ LISTING = "sidecar.json"
 LEAF = b"lsdb_ts_leaf"
 """Metadata of a sidecar file: size and time of the leaf it was built from."""
 
+_COUNTED = 100
 _MAPPED: Kept[tuple[Any, ...], pa.Table | None] = Kept(256, lambda _: 1)
 """Files that are mapped; they take addresses and a file handle each, not memory."""
 
@@ -76,12 +78,11 @@ class Sidecar:
         return found
 
     def estimate(self, leaf: Path, schema: pa.Schema, wanted: Ranges) -> Cost | None:
-        """Return what :meth:`rows` would take."""
+        """Return what :meth:`rows` would take; of many pieces of sky a guess: to look is to take."""
         table = self._current(leaf, schema)
         if table is None:
             return None
-        _, counts = slices(table.column(HEALPIX).to_numpy(), wanted)
-        n = int(counts.sum())
+        n = _expected(table.column(HEALPIX).to_numpy(), wanted)
         size = int(table.nbytes * n / max(table.num_rows, 1))
         return Cost(n, n, n, size, size)
 
@@ -120,6 +121,14 @@ class Sidecar:
             return [table.replace_schema_metadata(None) if json.loads(stated) == state_of(leaf) else None]
 
         return _MAPPED.take([key], mapped)[0]
+
+
+def _expected(place: Indices, wanted: Ranges) -> int:
+    if len(wanted) <= _COUNTED or place.size == 0:
+        return int(slices(place, wanted)[1].sum())
+    start, stop = int(place[0]), int(place[-1]) + 1
+    here = wanted.intersection(Ranges.of([start], [stop]))
+    return int(place.size * (float((here.stops - here.starts).sum()) / (stop - start)))
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -4,12 +4,14 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import lsdb_ts as lt
 from lsdb_ts.errors import CatalogError, PlanError
 from lsdb_ts.schema import HEALPIX
-from lsdb_ts.sky import Pixel
+from lsdb_ts.sky import Layout, Pixel
+from lsdb_ts.sky.pixel import centre, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store import write
 from lsdb_ts.store.hats import open_hats
@@ -132,6 +134,19 @@ def test_estimates_are_what_is_taken(table, layout, tmp_path):
         cost = source.estimate(request)
         assert cost.rows == cost.kept == len(source.partition(request))
         assert cost.memory == 32 * cost.rows
+
+
+def test_of_many_pieces_of_sky_an_even_share_is_expected(tmp_path):
+    home = Pixel(3, 100)
+    ra, dec = centre(np.sort(np.random.default_rng(7).integers(home.start, home.stop, 2000)), 29)
+    even = pa.table({HEALPIX: spatial_index(ra, dec), "id": np.arange(2000), "ra": ra, "dec": dec})
+    root = write_catalog(tmp_path / "cat", even, Layout.of([home]))
+    build_sidecar(root, ["id"])
+    cells = np.array([cell.number for cell in home.children(8)][::2])
+    request = Request(home, COLUMNS, {}, 0.0, Ranges.of_cells(cells, 8))
+    assert len(request.wanted) > 100
+    source = HatsSource(open_hats(root))
+    assert 0.9 < source.estimate(request).rows / len(source.partition(request)) < 1.1
 
 
 def test_the_id_is_held_where_the_catalog_says_which_it_is(layout, tmp_path):
