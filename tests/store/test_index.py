@@ -176,3 +176,21 @@ def test_what_holds_no_ids_is_not_indexed(tmp_path):
         build_index(root, "mag")
     with pytest.raises(PlanError, match='has no column "idd"; did you mean "id"'):
         build_index(root, "idd")
+
+
+def test_ids_are_looked_up_behind_a_url_and_indexes_are_built_where_the_files_are(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    table = named("int64")
+    root = write_collection(tmp_path / "both", table, layout_for(table, 300), 10.0)
+    build_index(root, "id")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(root), "/looked_up", recursive=True)
+    try:
+        source = HatsSource(open_hats("memory://looked_up"))
+        wanted = some(table, 5)
+        found = find_ids(source, "id", wanted)
+        assert found.ids.to_pylist() == wanted.to_pylist()
+        with pytest.raises(PlanError, match="is remote, and its index is built beside it"):
+            build_index("memory://looked_up", "id")
+    finally:
+        memory.rm("/looked_up", recursive=True)
