@@ -130,7 +130,9 @@ def test_estimates_are_what_is_taken(table, layout, tmp_path):
     root = write_catalog(tmp_path / "cat", table, layout)
     build_sidecar(root, ["id"])
     source = HatsSource(open_hats(root))
-    for request in requests(layout, table):
+    asked = [request for request in requests(layout, table) if len(request.wanted) <= 100]
+    assert len(asked) > 10
+    for request in asked:
         cost = source.estimate(request)
         assert cost.rows == cost.kept == len(source.partition(request))
         assert cost.memory == 32 * cost.rows
