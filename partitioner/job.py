@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lsdb_ts.errors import Failure, InputError, RunError
 from lsdb_ts.run.pool import each
 from lsdb_ts.run.progress import stage
-from lsdb_ts.store.hats import CatalogInfo, finish_catalog, finish_collection
+from lsdb_ts.store.finish import CatalogInfo, finish_catalog, finish_collection
 from lsdb_ts.store.journal import Journal
 from lsdb_ts.store.write import Leaf, atomic, remove_leftovers
 from partitioner.account import Account, CatalogAccount, TableAccount, Tally

@@ -20,8 +20,9 @@ from lsdb_ts.run.pool import each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky import Pixel, halo_members
+from lsdb_ts.store.finish import BUILDER
 from lsdb_ts.store.footers import footer
-from lsdb_ts.store.hats import BUILDER, HatsCatalog, open_hats
+from lsdb_ts.store.hats import HatsCatalog, open_hats
 from lsdb_ts.store.read import read_rows
 from partitioner.account import Tally, integers, mixed, row_keys
 from partitioner.faults import Expected, Fault, table_faults

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lsdb_ts.catalog import Catalog, open_catalog
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.sky import halo_members
-from lsdb_ts.store.hats import CatalogInfo, finish_catalog, finish_collection
+from lsdb_ts.store.finish import CatalogInfo, finish_catalog, finish_collection
 from lsdb_ts.store.memory import MemorySource
 from lsdb_ts.store.write import write_leaf
 from lsdb_ts.testing import hard_sky, perturbed

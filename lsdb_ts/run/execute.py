@@ -27,7 +27,8 @@ from lsdb_ts.run.pool import Outcome, cores, each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky.pixel import Pixel
-from lsdb_ts.store.hats import WORK, CatalogInfo, finish_catalog, read_properties
+from lsdb_ts.store.finish import CatalogInfo, finish_catalog
+from lsdb_ts.store.hats import WORK, read_properties
 from lsdb_ts.store.journal import Journal, canonical, fingerprint
 from lsdb_ts.store.partition import Account, Partition, merge_accounts
 from lsdb_ts.store.write import Leaf, leaf_path, remove_leftovers, write_leaf

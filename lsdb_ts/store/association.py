@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsdb_ts.errors import CatalogError
+from lsdb_ts.store.finish import CatalogInfo
 from lsdb_ts.store.footers import footer
-from lsdb_ts.store.hats import CatalogInfo, HatsCatalog
+from lsdb_ts.store.hats import HatsCatalog
 from lsdb_ts.store.read import limits
 from lsdb_ts.store.source import HatsSource
 from lsdb_ts.store.write import Leaf, leaf_path

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import HEALPIX, plain, require
-from lsdb_ts.store.hats import HatsCatalog, open_hats, properties_stamp, read_properties, write_properties
+from lsdb_ts.store.finish import properties_stamp, write_collection, write_properties
+from lsdb_ts.store.hats import HatsCatalog, open_hats, read_properties
 from lsdb_ts.store.index import NUMBER, ORDER, STAMP, index_folders, stamp_of
 from lsdb_ts.store.source import HatsSource, Request
 from lsdb_ts.store.write import atomic
@@ -232,13 +233,9 @@ def _list_in_collection(catalog: HatsCatalog, column: str, folder: Path) -> None
     collection = read_properties(listing)
     if collection.get("hats_primary_table_url") != catalog.path.name:
         return
-    from hats.catalog.dataset.collection_properties import CollectionProperties
-
-    told = CollectionProperties(**collection)
-    if (told.all_indexes or {}).get(column) == folder.name:
+    words = collection.get("all_indexes", "").replace(",", " ").split()
+    indexes = dict(zip(words[::2], words[1::2], strict=True))
+    if indexes.get(column) == folder.name:
         return
-    indexes = {**(told.all_indexes or {}), column: folder.name}
-    with atomic(listing) as temporary:
-        told.model_copy(update={"all_indexes": indexes}).to_properties_file_path(
-            temporary, initial_comments="HATS Collection"
-        )
+    named = [word for pair in {**indexes, column: folder.name}.items() for word in pair]
+    write_collection(folder.parent, {**collection, "all_indexes": named})

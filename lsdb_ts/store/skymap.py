@@ -1,14 +1,16 @@
-"""Read the skymap of a catalog on disk: rows per HEALPix cell. Writing it is done with the other metadata next door."""
+"""Skymaps of catalogs on disk: rows per HEALPix cell, in FITS. What is counted, is known next door."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.store.files import AnyPath, read_files
+from lsdb_ts.store.write import atomic
 
 
 def read_skymap(root: AnyPath) -> tuple[int, Indices, Indices] | None:
@@ -50,3 +52,38 @@ def read_skymap(root: AnyPath) -> tuple[int, Indices, Indices] | None:
     occupied = np.flatnonzero(rows > 0)
     by_place = occupied[np.argsort(cells[occupied], kind="stable")]
     return order, cells[by_place], rows[by_place]
+
+
+def write_skymap(path: Path, order: int, rows: Indices) -> None:
+    """Write a map of the whole sky: all cells in their order, or pairs of cell and value where most are empty.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The FITS file; it appears whole or not at all.
+    order : int
+        HEALPix order.
+    rows : numpy.ndarray of int64, shape (12 * 4^order,)
+        Value of each NESTED cell.
+    """
+    from astropy.io import fits
+
+    occupied = np.flatnonzero(rows)
+    sparse = 2 * occupied.size < rows.size
+    values = rows[occupied] if sparse else rows
+    columns = [fits.Column("VALUE", "K", array=values)]
+    if sparse:
+        columns.insert(0, fits.Column("PIXEL", "K", array=occupied))
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header.update(
+        {
+            "PIXTYPE": "HEALPIX",
+            "INDXSCHM": "EXPLICIT" if sparse else "IMPLICIT",
+            "ORDERING": "NESTED",
+            "COORDSYS": "C",
+            "NSIDE": 1 << order,
+            **({"OBS_NPIX": occupied.size} if sparse else {"FIRSTPIX": 0, "LASTPIX": rows.size - 1}),
+        }
+    )
+    with atomic(path) as temporary:
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(temporary)

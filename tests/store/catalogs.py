@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import Layout, Pixel, halo_members, spatial_index
 from lsdb_ts.sky.pixel import cell_of
-from lsdb_ts.store.hats import CatalogInfo, finish_catalog, finish_collection
+from lsdb_ts.store.finish import CatalogInfo, finish_catalog, finish_collection
 from lsdb_ts.store.partition import sorted_by_place
 from lsdb_ts.store.write import leaf_path, write_leaf
 from lsdb_ts.testing.skies import hard_sky

@@ -7,7 +7,7 @@ from lsdb_ts.catalog import open_catalog
 from lsdb_ts.schema import HEALPIX, is_nested, plain_nested
 from lsdb_ts.sky import Pixel, spatial_index
 from lsdb_ts.store import write
-from lsdb_ts.store.hats import CatalogInfo, finish_catalog
+from lsdb_ts.store.finish import CatalogInfo, finish_catalog
 from lsdb_ts.store.partition import sorted_by_place
 from tests.skycases import objects_table
 
