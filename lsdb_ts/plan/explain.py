@@ -20,6 +20,7 @@ _SAMPLED_PIXELS = 64
 """Forecasts are made for each pixel up to so many, and scaled up from an even sample beyond."""
 
 
+_FIRST_PIXELS = 8
 _WIDTH = 8.0
 """Bytes of a value whose type does not tell: the place, an angle, a short text."""
 
@@ -82,8 +83,7 @@ class Explanation:
 def explain(node: Node, demand: Demand) -> Explanation:
     """Walk a demand down a plan, and forecast what comes up, for a sample of the pixels."""
     n = len(demand.pixels)
-    sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLED_PIXELS)).astype(int))
-    forecasts = [_forecasts(node, demand.at(demand.pixels[int(i)])) for i in sample]
+    forecasts = [_forecasts(node, demand.at(demand.pixels[i])) for i in _sampled(n, _SAMPLED_PIXELS)]
     columns = zip(*forecasts, strict=True) if forecasts else ([] for _ in nodes_of(node))
     scale = n / max(len(forecasts), 1)
     asked = _asked(node, demand, 0)
@@ -93,6 +93,20 @@ def explain(node: Node, demand: Demand) -> Explanation:
             for (depth, at, d), found in zip(asked, (total(c, scale) for c in columns), strict=True)
         )
     )
+
+
+def peaks(node: Node, demand: Demand) -> Iterator[float]:
+    """Yield the bytes of memory that pieces of work are expected to need: some spread over the pixels first."""
+    n = len(demand.pixels)
+    first = _sampled(n, _FIRST_PIXELS)
+    for i in [*first, *(j for j in _sampled(n, _SAMPLED_PIXELS) if j not in first)]:
+        yield _forecasts(node, demand.at(demand.pixels[i]))[0].peak
+
+
+def _sampled(n: int, most: int) -> list[int]:
+    """Return at most so many numbers below n, evenly spread and without repeats."""
+    spread: list[int] = np.unique(np.linspace(0, max(n - 1, 0), min(n, most)).astype(int)).tolist()
+    return spread
 
 
 def _asked(node: Node, demand: Demand, depth: int) -> Iterator[tuple[int, Node, Demand]]:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.explain import explain, in_bytes
+from lsdb_ts.plan.explain import in_bytes, peaks
 from lsdb_ts.plan.node import Node
 from lsdb_ts.run.pool import active_client, cores
+
+_ENOUGH = 8
+_UNEVEN = 32
+"""Where so many pieces need less than a 32nd of what there is, the others are not looked at: a layout keeps the rows of
+its leaves within bounds."""
 
 
 def memory_per_task() -> int | None:
@@ -30,8 +35,14 @@ def memory_per_task() -> int | None:
 def check_budget(node: Node, demand: Demand) -> None:
     """Raise PlanError if the largest piece of work is expected to need more memory than a worker has."""
     limit = memory_per_task()
-    needed = explain(node, demand).bytes_per_task
-    if limit is not None and needed > limit:
+    if limit is None:
+        return
+    needed = 0.0
+    for looked_at, peak in enumerate(peaks(node, demand), 1):
+        needed = max(needed, peak)
+        if looked_at >= _ENOUGH and needed * _UNEVEN < limit:
+            return
+    if needed > limit:
         raise PlanError(
             f"the largest piece of work needs about {in_bytes(needed)} and a worker has {in_bytes(limit)} for it: ask "
             f"for fewer columns, run fewer threads per worker, or repartition with a smaller --max-rows"
