@@ -121,6 +121,18 @@ class Algorithm(ABC):
         """
         return "around"
 
+    def partners(self, share: float, by_chance: float) -> float:
+        """Return how many partners a left row is expected to have, for forecasts.
+
+        Parameters
+        ----------
+        share : float
+            Part of the left rows that have a counterpart.
+        by_chance : float
+            Right rows within the radius of any position.
+        """
+        return share + by_chance
+
     def identity(self) -> Mapping[str, Any]:
         """Return what makes it the same algorithm again, as JSON: its parameters and the code of :meth:`pairs`."""
         carried = asdict(self) if is_dataclass(self) else vars(self)
@@ -171,6 +183,10 @@ class Ranked(Algorithm):
     def single(self) -> bool:
         """Whether one partner at most is asked for."""
         return self.n_neighbors == 1
+
+    def partners(self, share: float, by_chance: float) -> float:
+        """Return no more than are asked for."""
+        return min(share + by_chance, float("inf") if self.n_neighbors is None else self.n_neighbors)
 
     @property
     def decided(self) -> Decided:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_DISTANCE_BYTES = 8
 _OVERHEAD = 1.15
 """What index arrays and allocators take beyond the tables themselves; measured by the tests."""
 
@@ -23,6 +24,28 @@ class Forecast:
     """Compressed bytes read, by this node itself."""
     peak: float = 0.0
     """Most bytes in memory at a time while this and all below is made."""
+
+
+def pairs_of(left: Forecast, right: Forecast, partners: float, alone: tuple[bool, bool]) -> Forecast:
+    """Return what is expected of a match.
+
+    Parameters
+    ----------
+    left, right : Forecast
+        The sides.
+    partners : float
+        Partners of a left row.
+    alone : (bool, bool)
+        Whether left rows and right rows without a partner are kept.
+    """
+    found = left.rows * partners
+    width = sum(side.bytes / side.rows for side in (left, right) if side.rows) + _DISTANCE_BYTES
+    rows = found
+    rows += max(left.rows - found, 0.0) if alone[0] else 0.0
+    rows += max(right.rows - found, 0.0) if alone[1] else 0.0
+    # If predicates drop nothing, and each left row has one partner at least.
+    most = (left.most_bytes + right.most_bytes) * max(partners, 1.0)
+    return Forecast(rows, rows * width, max(most, rows * width))
 
 
 def peak_of(own: Forecast, parts: Sequence[Forecast]) -> float:

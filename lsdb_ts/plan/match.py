@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.algorithm import Pairs
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.forecast import Forecast, pairs_of
 from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, taken
 from lsdb_ts.plan.motion import check_frames
 from lsdb_ts.plan.node import Node, needs_positions
@@ -174,6 +175,14 @@ class Match(Node):
         """Ask each side for its columns and positions, and for the halo in which what decides its pairs may lie."""
         columns = _back(demand.columns, self._left_names), _back(demand.columns, self._right_names)
         return self.pairing.demands(demand, _KEPT[self.how], columns, self._skippable(demand))
+
+    def forecast(self, demand: Demand, parts: Sequence[Forecast]) -> Forecast:
+        """Return the pairs that the densities of both sides make likely."""
+        left, right = parts
+        partners = self.pairing.partners(demand, left, right)
+        if not self._has_right:
+            return replace(left, disk=0.0, rows=left.rows * (min(partners, 1.0) if self.how == "semi" else 1.0))
+        return pairs_of(left, right, partners, (self.how in ("left", "outer"), self._either_side))
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Match the pixel."""

@@ -16,6 +16,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions
 from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.plan.forecast import Forecast
 from lsdb_ts.plan.motion import Motion
 from lsdb_ts.plan.node import Node, check, expanded, needs_positions
 from lsdb_ts.plan.reach import grown, grown_whole
@@ -23,7 +24,7 @@ from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align, align_outer
 from lsdb_ts.sky.halo import dilated
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import spatial_index
+from lsdb_ts.sky.pixel import pixel_area_arcsec2, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 from lsdb_ts.store.read import Bounds
@@ -139,6 +140,13 @@ class Pairing:
             plain = replace(demand, columns=(), rows=rows[i], sky=skies[i])
             asked.append(plain.plus([*mine, *columns[i]], halo_arcsec=halos[i]))
         return asked[0], asked[1]
+
+    def partners(self, demand: Demand, left: Forecast, right: Forecast) -> float:
+        """Return how many partners a left row of a pixel is expected to have: its counterpart, and others by chance."""
+        disc_arcsec2 = np.pi * self.algorithm.radius_arcsec**2
+        by_chance = right.rows * disc_arcsec2 / pixel_area_arcsec2(demand.pixel.order)
+        share = min(1.0, right.rows / left.rows) if left.rows else 0.0
+        return self.algorithm.partners(share, by_chance)
 
     def pairs(self, left: Partition, right: Partition) -> Pairs:
         """Find the pairs of a pixel and its halo, by left row."""

@@ -128,6 +128,11 @@ def neighbours(cells: ArrayLike, order: int) -> Indices:
     return np.where(found < 0, own, found)
 
 
+def pixel_area_arcsec2(order: int) -> float:
+    """Return the area of each pixel of an order."""
+    return (_MEAN_SIDE_ARCSEC / (1 << order)) ** 2
+
+
 def cell_thickness_arcsec(order: int) -> float:
     """Return a distance that every pixel of this order exceeds between its opposite sides."""
     return _THINNEST * _MEAN_SIDE_ARCSEC / (1 << order)

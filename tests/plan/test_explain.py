@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lsdb_ts.sky.pixel import centre
 from lsdb_ts.store.read import recording
 from tests.skycases import in_memory, neighbours_table, objects_table, on_disk
 
@@ -28,11 +29,23 @@ def plans(left, right):
         "filter": left.query("mag < 20"),
         "match": left.crossmatch(right, 2.0),
         "match of filtered, two columns": left.query("mag < 20").crossmatch(right, 2.0)[["objectId", "gmag"]],
-        "cone": left.cone_search(0.0, 0.0, 3600.0),
+        "left join": left.crossmatch(right, 2.0, how="left"),
+        "semi join": left.query("mag < 20").crossmatch(right, 2.0, how="semi"),
     }
 
 
-@pytest.mark.parametrize("name", ["scan", "two columns", "filter", "match", "match of filtered, two columns"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scan",
+        "two columns",
+        "filter",
+        "match",
+        "match of filtered, two columns",
+        "left join",
+        "semi join",
+    ],
+)
 def test_a_forecast_is_right_within_a_factor_of_two(catalogs, name):
     plan = plans(*catalogs)[name]
     expected = plan.explain()
@@ -42,6 +55,20 @@ def test_a_forecast_is_right_within_a_factor_of_two(catalogs, name):
     assert 0.5 < expected.rows / table.num_rows < 2
     assert 0.5 < expected.bytes / table.nbytes < 2
     assert 0.5 < expected.bytes_read / sum(r.bytes for r in reads) < 2
+
+
+def test_pairs_by_chance_are_forecast_from_the_density_of_the_sky(tmp_path):
+    """Two unrelated fields that fill a pixel of order 5: 50,000 rows within 20 arcsec of 50,000 others."""
+    rng = np.random.default_rng(7)
+    sides = []
+    for name in "ab":
+        cells = np.uint64(5_000 << 48) + rng.integers(0, 1 << 48, 50_000, dtype=np.uint64)
+        ra, dec = centre(cells, 29)
+        sides.append(on_disk(tmp_path / name, pa.table({"ra": ra, "dec": dec, f"id_{name}": cells}), name, 40_000))
+    pairs = sides[0].crossmatch(sides[1], 20.0, n_neighbors=None)
+    expected, table = pairs.explain(), pairs.to_arrow(progress=False)
+    assert table.num_rows > 60_000
+    assert 0.5 < expected.rows / table.num_rows < 2
 
 
 def test_explaining_reads_no_rows_and_costs_no_more_for_many_pixels(catalogs):
