@@ -6,6 +6,8 @@ What the condition is worth for a row is decided next door.
 from __future__ import annotations
 
 import ast
+import decimal
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,11 +112,22 @@ def _interval(kind: type[ast.cmpop], value: Any, values: pa.DataType) -> tuple[A
     if any(m is None or m != m or isinstance(m, list | tuple) for m in members):
         return None, None
     known = [m.as_py() if isinstance(m, pa.Scalar) else m for m in (of_kind(m, values) for m in members)]
+    if pa.types.is_floating(values):
+        # Compared as floats, to which they are rounded; limits are compared with them exactly.
+        known = [float(m) if isinstance(m, int | decimal.Decimal) else m for m in known]
+    low, high = min(known), max(known)
+    if pa.types.is_integer(values) or pa.types.is_decimal(values):
+        # Here it is the values that are rounded, by half a step of floats at most.
+        low, high = _step(low, -math.inf), _step(high, math.inf)
     if kind in (ast.Eq, ast.In):
-        return min(known), max(known)
+        return low, high
     if kind in (ast.Lt, ast.LtE):
-        return None, known[0]
-    return (known[0], None) if kind in (ast.Gt, ast.GtE) else (None, None)
+        return None, high
+    return (low, None) if kind in (ast.Gt, ast.GtE) else (None, None)
+
+
+def _step(value: Any, towards: float) -> Any:
+    return math.nextafter(value, towards) if isinstance(value, float) else value
 
 
 def _prefixed(prefix: str) -> tuple[Any, Any]:

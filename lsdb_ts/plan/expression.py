@@ -250,12 +250,16 @@ def plain_value(value: Any) -> Any:
             f"{value} has a unit, and the text of a condition has none: say in which, as in .to_value(unit)"
         )
     if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
+        short = value.astype("datetime64[us]")
+        # Python's times end at microseconds, their text does not.
+        value = short.item() if short == value or np.isnat(value) else str(value)
     elif hasattr(value, "as_py"):
         value = value.as_py()
     elif isinstance(value, datetime.date) and value != value:
         # Not a time.
         value = None
+    elif getattr(value, "nanosecond", 0):
+        value = value.isoformat()
     elif not isinstance(value, datetime.date | list | tuple) and hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
