@@ -1,15 +1,15 @@
 """How fast the crossmatch kernel is on one thread, beside trees and other matchers, in one run.
 
-    python benchmarks/match_kernel.py [--rows N] [--repeats K] [--only WORD ...] [--json FILE]
+    python benchmarks/match_kernel.py [--rows N] [--repeats K] [--only WORD ...]
 
 Sides take turns, repeat by repeat, so that a busy machine is busy for all of them; medians are compared. Everything
 counts from arrays of degrees to arrays of pairs: unit vectors and trees of the peers, the whole call of ours. Our input
-is sorted by ``_healpix_29``, as catalogs are. The number of pairs of all sides must agree.
+is sorted by ``_healpix_29``, as catalogs are. The number of pairs of all sides must agree. A whole run writes a
+section of RESULTS.md.
 """
 
 import argparse
 import importlib
-import json
 import math
 import os
 import shutil
@@ -31,6 +31,8 @@ for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
     # Read when the libraries below are imported.
     os.environ[variable] = "1"
 
+from report import record, table, where_and_when  # noqa: E402
+
 from lsdb_ts.kernels.match import Positions, match  # noqa: E402  (found from the root)
 from lsdb_ts.sky import spatial_index  # noqa: E402
 from lsdb_ts.sky.pixel import centre  # noqa: E402
@@ -38,6 +40,7 @@ from lsdb_ts.testing.skies import perturbed  # noqa: E402
 
 OURS, TREE = "lsdb_ts", "scipy KDTree, as LSDB calls it"
 GOAL, LEAST = 12.0, 0.8
+DIGITS = {"ms": ",.3f", "times ours": ".2f", "floor ms": ".2f"}
 
 
 @dataclass
@@ -245,11 +248,8 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--only", nargs="*", default=[], help="cases whose title holds one of these words")
-    options.add_argument("--json", type=Path, help="write all repeats to this file")
     chosen = options.parse_args()
-    speed, results = copy_speed(), []
-    print(f"copy: {speed / 1e9:.1f} GB/s read and written\n")
-    print("| case | side | ms | times ours | pairs | floor ms |\n| --- | --- | ---: | ---: | ---: | ---: |")
+    speed, results, rows = copy_speed(), [], []
     for case in cases(chosen.rows):
         if chosen.only and not any(word in case.title for word in chosen.only):
             continue
@@ -257,19 +257,28 @@ def main() -> None:
         results.append(result)
         medians = {name: statistics.median(took) for name, took in result["seconds"].items()}
         for name, median in medians.items():
-            floor = f"{result['bytes'] / speed * 1e3:.2f}" if name == OURS else ""
-            print(
-                f"| {case.title} | {name} | {median * 1e3:.3f} | {median / medians[OURS]:.2f} | "
-                f"{result['pairs'][name]:,} | {floor} |",
-                flush=True,
+            rows.append(
+                {
+                    "case": case.title,
+                    "side": name,
+                    "ms": median * 1e3,
+                    "times ours": median / medians[OURS],
+                    "pairs": result["pairs"][name],
+                    "floor ms": result["bytes"] / speed * 1e3 if name == OURS else None,
+                }
             )
+            print(*rows[-1].values(), sep="  ", flush=True)
     ratios = [statistics.median(r["seconds"][TREE]) / statistics.median(r["seconds"][OURS]) for r in results]
-    if ratios:
-        print(
-            f"\nKDTree / ours: first case {ratios[0]:.1f} (asked: {GOAL:.0f}), least {min(ratios):.2f} (asked: {LEAST})"
+    verdict = (
+        f"KDTree / ours: first case {ratios[0]:.1f} (asked: {GOAL:.0f}), least {min(ratios):.2f} (asked: {LEAST})."
+    )
+    print(f"\n{verdict}")
+    if not chosen.only:
+        text = (
+            f"{where_and_when()}\n\n{table(rows, DIGITS, n_words=2)}\n\n{verdict} The floor is the time to copy what is "
+            f"read and written, at {speed / 1e9:.0f} GB/s. One thread; medians of {chosen.repeats} turns."
         )
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"copy_bytes_per_second": speed, "results": results}, indent=1))
+        record("Match kernel", text, {"copy_bytes_per_second": speed, "results": results})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long planning a crossmatch takes, before any row is read: catalogs of up to a million partitions a side.
 
-    python benchmarks/planning.py [--leaves N ...] [--json FILE] [--peer PYTHON]
+    python benchmarks/planning.py [--leaves N ...] [--peer PYTHON]
 
 The catalogs are layouts without files: leaves as fine as the stars of the Galaxy are dense, their rows made when one is
 read. Each case runs in a process of its own. "plan s" is from two opened catalogs to the pixels of their match, "align
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pickle
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,12 +20,12 @@ import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from report import record, table, where_and_when
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -49,6 +48,8 @@ GOALS = {200_000: 1.0, 600_000: 2.0}
 """Seconds that planning may take, by leaves a side."""
 PEER_LEAVES = 12_000
 GOAL_MB = 300.0
+SECONDS = ("align s", "plan s", "check s", "first partition s", "another s", "seconds")
+DIGITS = {**dict.fromkeys(SECONDS, ".3f"), "plan MB": ".1f"}
 GOAL_FIRST_S = 0.5
 CASES = [(200_000, 0), (600_000, 0), (600_000, 3), (600_000, -3), (1_000_000, 0)]
 """Leaves of the finer side, and by how many orders the right side is coarser, or (below 0) the left one."""
@@ -191,16 +192,6 @@ def one_case(leaves: int, coarser: int) -> dict[str, Any]:
     }
 
 
-def as_markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [f"| {' | '.join(rows[0])} |", f"|{' ---: |' * len(rows[0])}"]
-    for row in rows:
-        cells = [
-            format(v, ".3f" if isinstance(v, float) else ",") if not isinstance(v, str) else v for v in row.values()
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def beside(python: str) -> list[dict[str, Any]]:
     """Plan one match of fewer leaves with LSDB and with ours, each in a fresh process that has planned a small one."""
     sides = [layout_of(PEER_LEAVES, patches) for patches in (0.0, 1.0)]
@@ -241,7 +232,6 @@ def missed(leaves: int, row: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--leaves", type=int, nargs="+", help="only cases of so many leaves a side")
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--peer", help="the Python of an environment with LSDB, to be measured beside")
     parser.add_argument("--one", type=int, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -253,14 +243,12 @@ def main() -> None:
     for leaves, coarser in cases:
         rows.append(answer([sys.executable, __file__, "--one", str(leaves), str(coarser)]))
         late += missed(leaves, rows[-1])
-    where = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    print(f"{datetime.now(tz=UTC):%Y-%m-%d}, {where}; load {os.getloadavg()[0]:.1f}\n\n{as_markdown(rows)}\n")
-    print("\n".join(late) if late else "all goals are met")
     peers = beside(asked.peer) if asked.peer else []
-    if peers:
-        print(f"\n{as_markdown(peers)}")
-    if asked.json:
-        asked.json.write_text(json.dumps({"planning": rows, "beside": peers}, indent=1))
+    tables = [table(r, DIGITS, n_words=0) for r in (rows, peers) if r]
+    text = "\n\n".join([where_and_when(), tables[0], "; ".join(late) or "All goals are met.", *tables[1:]])
+    print(text)
+    if asked.leaves is None:
+        record("Planning", text, {"planning": rows, "beside": peers})
 
 
 if __name__ == "__main__":
