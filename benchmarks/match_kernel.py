@@ -275,8 +275,8 @@ def main() -> None:
     print(f"\n{verdict}")
     if not chosen.only:
         text = (
-            f"{where_and_when()}\n\n{table(rows, DIGITS, n_words=2)}\n\n{verdict} The floor is the time to copy what is "
-            f"read and written, at {speed / 1e9:.0f} GB/s. One thread; medians of {chosen.repeats} turns."
+            f"{where_and_when()}\n\n{table(rows, DIGITS, n_words=2)}\n\n{verdict} The floor is the time to copy what "
+            f"is read and written, at {speed / 1e9:.0f} GB/s. One thread; medians of {chosen.repeats} turns."
         )
         record("Match kernel", text, {"copy_bytes_per_second": speed, "results": results})
 
