@@ -49,7 +49,12 @@ class OnBad(enum.StrEnum):
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, to stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
-CatalogPath = Annotated[Path, typer.Argument(help="Folder of a HATS catalog or collection.", show_default=False)]
+CatalogPath = Annotated[
+    str, typer.Argument(metavar="CATALOG", help="Folder or URL of a HATS catalog or collection.", show_default=False)
+]
+LocalPath = Annotated[
+    str, typer.Argument(metavar="CATALOG", help="Folder of a HATS catalog or collection.", show_default=False)
+]
 
 
 def reported(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -91,7 +96,7 @@ def repartition(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             "--out", "-o", help="Folder to make: new, empty, or that of an interrupted run.", show_default=False
         ),
@@ -167,7 +172,7 @@ def info(path: CatalogPath, as_json: AsJson = False, verbose: Verbose = False) -
 
 @app.command()
 @reported
-def verify(path: CatalogPath, as_json: AsJson = False, verbose: Verbose = False) -> int | None:
+def verify(path: LocalPath, as_json: AsJson = False, verbose: Verbose = False) -> int | None:
     """Check a catalog by reading all of it: files, rows, light curves, counts, ids, margins; exit code 1 if faulty."""
     import partitioner
     from lsdb_ts.views.terminal import verify_report
@@ -180,7 +185,7 @@ def verify(path: CatalogPath, as_json: AsJson = False, verbose: Verbose = False)
 @app.command()
 @reported
 def sidecar(
-    path: CatalogPath,
+    path: LocalPath,
     columns: Annotated[
         str,
         typer.Option(
@@ -250,7 +255,7 @@ def lightcurve(
 @app.command()
 @reported
 def index(
-    catalog: CatalogPath,
+    catalog: LocalPath,
     column: Annotated[
         str, typer.Option("--column", "-c", help="Column of the ids.", show_default="the one with the role id")
     ] = "",
@@ -294,7 +299,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit(DONE)
 
 
-def _survey(inputs: list[str], out: Path, single: dict[str, Any]) -> Survey:
+def _survey(inputs: list[str], out: str, single: dict[str, Any]) -> Survey:
     """Read the survey's description, or make that of a single table."""
     from partitioner import Survey
 
@@ -311,7 +316,7 @@ def _survey(inputs: list[str], out: Path, single: dict[str, Any]) -> Survey:
             f"{' and '.join(missing)} missing: name the columns of the positions, like --ra ra --dec dec, "
             "or give a survey.toml"
         )
-    return Survey.of_single_table(inputs, **{"name": out.absolute().name, **single})
+    return Survey.of_single_table(inputs, **{"name": Path(out).absolute().name, **single})
 
 
 @contextmanager

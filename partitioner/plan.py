@@ -19,6 +19,7 @@ from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, Indices
+from lsdb_ts.store.files import local
 from lsdb_ts.store.hats import WORK
 from lsdb_ts.store.journal import Journal, differences
 from lsdb_ts.store.write import atomic
@@ -124,7 +125,7 @@ def plan(survey: Survey, out: str | Path, *, on_bad: str = "raise", show: bool |
     """
     if on_bad not in {"raise", "refuse"}:
         raise ValueError(f'on_bad must be "raise" or "refuse"; got {on_bad!r}')
-    folder = Path(out).absolute()
+    folder = local(out, "writing a catalog").absolute()
     inputs = {t.name: open_table(t) for t in survey.tables}
     _check_roles(survey, inputs)
     empty = Plan(survey, folder, on_bad, inputs, (), {})

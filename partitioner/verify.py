@@ -20,6 +20,7 @@ from lsdb_ts.run.pool import each
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky import Pixel, halo_members
+from lsdb_ts.store.files import local
 from lsdb_ts.store.finish import BUILDER
 from lsdb_ts.store.footers import footer
 from lsdb_ts.store.hats import HatsCatalog, open_hats
@@ -142,7 +143,7 @@ def verify(path: str | Path, *, show: bool | None = None) -> Report:
     CatalogError
         The folder is not a finished catalog at all.
     """
-    base = Path(path).absolute()
+    base = local(path, "verifying a catalog").absolute()
     found: list[Fault] = []
     names: list[str] = []
     files = rows = 0

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 import lsdb_ts as lt
 import partitioner
 from lsdb_ts import cli
-from lsdb_ts.errors import Failure, RunError
+from lsdb_ts.errors import Failure, PlanError, RunError
 from lsdb_ts.testing import simulate_survey
+from tests.store.servers import http_server
 
 ROOT = Path(__file__).parents[1]
 RUNNER = CliRunner()
@@ -285,3 +286,47 @@ def test_sidecar_is_built_once_and_the_catalog_stays_whole(out, tmp_path):
     assert " 0 of them written" in run("sidecar", copy)
     assert "did you mean" in run("sidecar", copy, "--columns", "objctId", code=cli.MISUSE)
     run("verify", copy)
+
+
+def test_info_tells_indexes_and_sidecar_and_a_margin_that_is_missing(out, single, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    before = json.loads(run("info", copy, "--json"))
+    assert (before["margin_arcsec"], before["indexes"], before["sidecar"]) == (10.0, {}, None)
+    run("index", copy)
+    run("sidecar", copy)
+    after = json.loads(run("info", copy, "--json"))
+    assert Path(after["indexes"]["objectId"]).is_dir()
+    assert after["sidecar"] == ["coord_ra", "coord_dec", "objectId"]
+    assert "indexes: objectId\n  sidecar: coord_ra, coord_dec, objectId\n" in run("info", copy)
+    made = tmp_path / "bare"
+    run("repartition", single, "--ra", "lon", "--dec", "lat", "--margin-arcsec", 0, "--on-bad", "refuse", "-o", made)
+    told = json.loads(run("info", made, "--json"))
+    assert (told["margin"], told["margin_arcsec"]) == (None, None)
+
+
+def test_a_catalog_behind_a_url_is_described_and_its_light_curves_are_found(out, truth):
+    best, _ = truth
+    with http_server(out) as served:
+        here, there = (json.loads(run("info", place, "--json")) for place in (out, served.url))
+        for key in ("name", "kind", "rows", "partitions", "columns", "margin_arcsec"):
+            assert there[key] == here[key]
+        assert there["path"].startswith(served.url)
+        curve = ("lightcurve", best, "--json")
+        assert run(curve[0], served.url, *curve[1:]) == run(curve[0], out, *curve[1:])
+
+
+def test_a_url_where_only_a_folder_will_do_is_misuse_and_makes_no_folder(out, survey, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with http_server(out) as served:
+        for arguments in (
+            ("repartition", survey.toml, "--out", "https://host/x"),
+            ("verify", served.url),
+            ("index", served.url),
+            ("sidecar", served.url),
+        ):
+            assert "this machine" in run(*arguments, code=cli.MISUSE), arguments
+    for place in ("https://host/x", "s3://bucket/x", Path("https://host/x")):
+        with pytest.raises(PlanError, match="takes a folder of this machine"):
+            lt.open_catalog(out).write(place)
+    assert not list(tmp_path.iterdir())

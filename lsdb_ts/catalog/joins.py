@@ -21,6 +21,7 @@ from lsdb_ts.plan.scan import Scan
 from lsdb_ts.plan.sides import Sides
 from lsdb_ts.plan.through import Through
 from lsdb_ts.store.association import DISTANCE, Association
+from lsdb_ts.store.files import local
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.source import HatsSource
 
@@ -186,7 +187,7 @@ class JoinVerbs(IdVerbs):
         """
         from lsdb_ts.run.execute import write
 
-        folder, names = Path(path), (primary.name, other.name)
+        folder, names = local(path, "writing an association"), (primary.name, other.name)
         ids = columns if columns is not None else (self._id_named(on[0], names[0]), self._id_named(on[1], names[1]))
         if max_separation_arcsec is None and DISTANCE not in self.schema.names:
             raise PlanError(

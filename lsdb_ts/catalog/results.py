@@ -19,6 +19,7 @@ from lsdb_ts.plan.frame import to_frame
 from lsdb_ts.plan.node import whole
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import HEALPIX
+from lsdb_ts.store.files import local
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.source import HatsSource
 
@@ -96,13 +97,18 @@ class ResultVerbs(CatalogBase):
         Parameters
         ----------
         path : str or pathlib.Path
-            Folder of the new catalog.
+            Folder of the new catalog, on this machine.
         name : str, optional
             Its name; by default the folder's.
+
+        Raises
+        ------
+        PlanError
+            The path is a URL: catalogs are written to folders.
         """
         from lsdb_ts.run.execute import write
 
-        folder = Path(path)
+        folder = local(path, "writing a catalog")
         write(self.plan, whole(self.plan), folder, name or folder.name, progress)
         return self.with_plan(Scan(HatsSource(open_hats(folder))))
 

@@ -6,6 +6,7 @@ What is in them is known by the modules that read them.
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lsdb_ts.errors import CatalogError
+from lsdb_ts.errors import CatalogError, PlanError
 from lsdb_ts.store.remote import Range, RemotePath, contents
 
 AnyPath = Path | RemotePath
 """A file or folder on this machine, or behind a URL."""
 
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]+:")
 _FOOTER_GUESS = 64 << 10
 """Most footers are shorter than this, so that one request gets them."""
 
@@ -43,6 +45,34 @@ def located(path: str | Path | RemotePath, storage_options: Mapping[str, Any] | 
     if path.startswith("file://"):
         return Path(path.removeprefix("file://"))
     return RemotePath.of(path, storage_options or {}) if "://" in path else Path(path)
+
+
+def local(path: str | Path | RemotePath, what: str) -> Path:
+    """Return the path of what only this machine's folders can hold.
+
+    Parameters
+    ----------
+    path : str or path
+        A path of this machine, or a URL of one, ``file://``.
+    what : str
+        What is done there, for the message.
+
+    Raises
+    ------
+    PlanError
+        It is a URL of another place.
+
+    >>> local("file:///data/gaia", "writing").as_posix()
+    '/data/gaia'
+    """
+    found = located(path)
+    # A URL that was made a path has lost a slash, and would become a folder called "https:".
+    if isinstance(found, Path) and not _SCHEME.fullmatch(found.parts[0] if found.parts else ""):
+        return found
+    raise PlanError(
+        f"{found} is a URL, and {what} takes a folder of this machine: give one, and copy from or to the URL by a tool "
+        f"made for it (rsync, aws s3 sync, rclone)"
+    )
 
 
 def beside(folder: AnyPath, name: str) -> AnyPath:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import HEALPIX, plain, require
+from lsdb_ts.store.files import local
 from lsdb_ts.store.finish import properties_stamp, write_collection, write_properties
 from lsdb_ts.store.hats import HatsCatalog, open_hats, read_properties
 from lsdb_ts.store.index import NUMBER, ORDER, STAMP, index_folders, stamp_of
@@ -81,8 +82,7 @@ def build_index(
     if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise PlanError(f'"{column}" of {catalog.name} is {kind}: an index is of ids, whole numbers or text')
     folder = index_folders(catalog).get(column, catalog.path.parent / f"{catalog.path.name}_{column}_index")
-    if not isinstance(folder, Path):
-        raise PlanError(f"{catalog.path} is remote, and its index is built beside it: build it where its files are")
+    folder = local(folder, "building an index")
     there = read_properties(folder / "hats.properties") if (folder / "hats.properties").exists() else {}
     if there.get(STAMP) == stamp_of(catalog):
         return IndexReport(folder, column, int(there["hats_nrows"]), int(there["lsdb_ts_nameless"]), built=False)

@@ -12,9 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX, Roles, require
-from lsdb_ts.store.files import state_of
+from lsdb_ts.store.files import local, state_of
 from lsdb_ts.store.hats import HatsCatalog, open_hats
 from lsdb_ts.store.sidecar import FOLDER, LEAF, LISTING, Sidecar
 from lsdb_ts.store.source import HatsSource
@@ -57,19 +56,17 @@ def build_sidecar(
     Raises
     ------
     PlanError
-        There is no such column.
-    CatalogError
-        The catalog is not on this machine.
+        There is no such column, or the catalog is not on this machine.
     """
     catalog = open_hats(path)
-    if not isinstance(catalog.path, Path):
-        raise CatalogError(f"{catalog.path}: a sidecar is mapped into memory, which takes a catalog on this machine")
+    # It is mapped into memory.
+    root = local(catalog.path, "building a sidecar")
     known = Roles.of(catalog.schema).id
     held = tuple(dict.fromkeys([*HatsSource(catalog).positions, *(columns or ([known] if known else []))]))
     require(catalog.schema, held, catalog.name)
     made = [_built(one, held, advance) for one in (catalog, catalog.margin) if one is not None]
     return SidecarReport(
-        catalog.path / FOLDER,
+        root / FOLDER,
         held,
         sum(len(sizes) for sizes, _ in made),
         sum(written for _, written in made),

@@ -190,7 +190,7 @@ def test_ids_are_looked_up_behind_a_url_and_indexes_are_built_where_the_files_ar
         wanted = some(table, 5)
         found = find_ids(source, "id", wanted)
         assert found.ids.to_pylist() == wanted.to_pylist()
-        with pytest.raises(PlanError, match="is remote, and its index is built beside it"):
+        with pytest.raises(PlanError, match="takes a folder of this machine"):
             build_index("memory://looked_up", "id")
     finally:
         memory.rm("/looked_up", recursive=True)
