@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lsdb_ts.errors import CatalogError
 
@@ -29,6 +29,8 @@ _LARGEST_GAP = 1 << 20
 _LARGEST_ASK = 16 << 20
 """One request for more would take longer than some at the same time."""
 _HTTP = {"http", "https"}
+_CONTAINERS = {"abfs", "abfss"}
+"""What stands before the @ of these is no one's name but a part of the place."""
 _ABSENT = {403, 404, 410}
 """Stores that do not let us list say "forbidden" of a file that is not there."""
 _BUSY = {408, 429}
@@ -59,9 +61,11 @@ class RemotePath:
         """Take a URL apart."""
         parts = urlsplit(url)
         known = dict(options)
-        if parts.password is not None:
-            known = {"username": parts.username, "password": parts.password, **known}
-        host = parts.netloc.rpartition("@")[2]
+        host = parts.netloc
+        if "@" in host and parts.scheme not in _CONTAINERS:
+            who = {"username": parts.username, "password": parts.password}
+            known = {**{key: unquote(value) for key, value in who.items() if value is not None}, **known}
+            host = host.rpartition("@")[2]
         return cls(f"{parts.scheme}://{host}{parts.path.rstrip('/')}", "", parts.query, known)
 
     def __truediv__(self, name: object) -> RemotePath:
@@ -234,7 +238,7 @@ def _http_options(options: dict[str, Any]) -> dict[str, Any]:
     """Ask for bytes as they are, and log in as the URL says."""
     found = dict(options)
     headers = {"Accept-Encoding": "identity", **found.pop("headers", {})}
-    name, password = found.pop("username", None), found.pop("password", None)
+    name, password = found.pop("username", None), found.pop("password", "")
     if name is not None:
         headers.setdefault("Authorization", f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}")
     return {**found, "headers": headers}

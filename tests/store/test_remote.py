@@ -1,5 +1,6 @@
 """Catalogs behind URLs give the rows that local ones give, ask for little, and never take a cut answer for the data."""
 
+import base64
 import json
 import pickle
 
@@ -245,6 +246,20 @@ def test_credentials_of_the_url_and_its_query_reach_the_server_for_every_file(se
     assert found.column("id").to_pylist() == rows_of_pixel(table, layout[0]).column("id").to_pylist()
     assert server.asked
     assert all(path.endswith("?token=t") for path, _, _ in server.asked)
+
+
+@pytest.mark.parametrize(("who", "login"), [("me:h%40sh", "me:h@sh"), ("token", "token:")])
+def test_a_name_alone_and_quoted_letters_log_in_too(server, who, login):
+    server.password = f"Basic {base64.b64encode(login.encode()).decode()}"
+    found = open_hats(server.url.replace("http://", f"http://{who}@") + "/both/stars")
+    assert found.name == "stars"
+    assert who not in str(found.path)
+
+
+def test_a_container_in_a_url_is_no_login():
+    path = located("abfs://survey@account.dfs.core.windows.net/gaia")
+    assert str(path / "x") == "abfs://survey@account.dfs.core.windows.net/gaia/x"
+    assert path.options == {}
 
 
 def test_skymaps_are_read_from_afar(root, server):
