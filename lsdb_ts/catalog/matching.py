@@ -74,7 +74,8 @@ class MatchVerbs(CatalogBase):
             Julian year at which the two are compared. A side with proper motions (roles ``pm_ra``, ``pm_dec``; in their
             unit, else mas/yr) is moved there from its own epoch. The result has the positions of the catalog.
         left_epoch, right_epoch : float or astropy.time.Time
-            Julian year of a side's positions, if neither a column (role ``ref_epoch``) nor its properties tell.
+            Julian year of a side's positions. Needed where neither a column (role ``ref_epoch``) nor its properties
+            tell; where they do, it stands in their place.
         max_proper_motion_mas_yr : float
             Largest proper motion on either side, where metadata do not tell.
         n_sigma : float

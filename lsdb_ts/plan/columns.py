@@ -115,7 +115,7 @@ class Assign(OnColumns):
                 if self.child.positions is not None
                 else list(expanded(self.child.schema, [self.child.schema.names[0]]))
             )
-        rows = {c: limits for c, limits in demand.rows.items() if c.partition(".")[0] not in made}
+        rows = {c: limits for c, limits in demand.rows.items() if not {c, c.partition(".")[0]} & made}
         return (replace(demand, columns=tuple(dict.fromkeys(asked)), rows=rows),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:

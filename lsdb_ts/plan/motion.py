@@ -97,7 +97,7 @@ class Epochs:
     epoch : float
         Where both sides are moved to.
     left, right : float or None
-        Epoch of the positions of either side, where no column and no property tells.
+        Epoch of the positions of either side, whatever its column or properties tell.
     fastest_mas_yr : float or None
         Largest proper motion on either side, where metadata do not tell.
     """

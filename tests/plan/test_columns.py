@@ -1,5 +1,7 @@
 """New, renamed and converted columns: computed only where they are wanted, with bounds, names and places kept right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from lsdb_ts.errors import PlanError, RunError
 from lsdb_ts.plan.columns import Assign, Cast, Rename
 from lsdb_ts.plan.expression import Expression
+from lsdb_ts.plan.node import whole
 from lsdb_ts.plan.types import arrow_type, converted, keeps_order
 from lsdb_ts.schema import Roles, find, unit_of, with_unit
 from lsdb_ts.testing import assert_lazy, assert_reads
@@ -119,6 +122,13 @@ def test_bounds_on_an_old_column_do_not_skip_rows_of_the_new_one_of_its_name(sto
     assert sorted(made.query("k < 10").compute().k) == list(range(1, 10))
     assert made.plan.limits("k") is None
     assert made.plan.limits("mag") == stored.plan.limits("mag") is not None
+
+
+def test_bounds_on_a_new_column_with_a_dot_in_its_name_are_not_asked_of_the_old_one():
+    plan = in_memory(TABLE.append_column("a.b", TABLE["objectId"]), "dots").plan
+    made = Assign(plan, (("a.b", Expression.parse("100 + `a.b`")),))
+    (asked,) = made.demands(replace(whole(made), rows={"a.b": (150, None), "mag": (3, None)}))
+    assert asked.rows == {"mag": (3, None)}
 
 
 def test_a_copy_keeps_its_unit_and_nothing_made_has_a_role(stored):
