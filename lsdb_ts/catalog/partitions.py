@@ -21,14 +21,11 @@ class PartitionIndexer(Generic[AnyCatalog]):
         self._catalog = catalog
 
     def __getitem__(self, which: int | slice | Pixel | Iterable[int]) -> AnyCatalog:
-        """Return a catalog of the picked partitions."""
+        """Return a catalog of the picked partitions, in the order of the sky; a list may also be a mask of all."""
         layout = self._catalog.layout
         if isinstance(which, Pixel):
-            places = list(layout.overlapping(which.start, which.stop))
-        elif isinstance(which, slice):
-            places = list(range(len(layout))[which])
+            places = np.array(list(layout.overlapping(which.start, which.stop)), dtype=np.int64)
         else:
-            places = [range(len(layout))[i] for i in ([which] if isinstance(which, int) else which)]
-        return self._catalog.with_plan(
-            Pick(self._catalog.plan, layout.take(np.array(sorted(set(places)), dtype=np.int64)))
-        )
+            listed = (list(which) or slice(0)) if isinstance(which, Iterable) else which
+            places = np.arange(len(layout))[listed]
+        return self._catalog.with_plan(Pick(self._catalog.plan, layout.take(np.unique(places))))

@@ -43,11 +43,11 @@ def read_skymap(root: AnyPath) -> tuple[int, Indices, Indices] | None:
         with fits.open(io.BytesIO(content)) as hdus:
             header, data = hdus[1].header, hdus[1].data
             columns = [np.asarray(data.field(i)).ravel().astype(np.int64) for i in range(len(data.columns))]
-    except (OSError, IndexError, TypeError, ValueError) as error:
+            order = int(header["NSIDE"]).bit_length() - 1
+    except (OSError, IndexError, KeyError, TypeError, ValueError) as error:
         raise CatalogError(f"cannot read the skymap {path}: {error}; remove it, it is not needed") from error
     if header.get("ORDERING", "NESTED").strip().upper().startswith("RING"):
         return None
-    order = int(header["NSIDE"]).bit_length() - 1
     cells, rows = columns if len(columns) == 2 else (np.arange(columns[0].size), columns[0])
     occupied = np.flatnonzero(rows > 0)
     by_place = occupied[np.argsort(cells[occupied], kind="stable")]

@@ -131,3 +131,21 @@ def test_searches_combine_and_match(catalog):
 def test_what_cannot_be_searched_is_known_before_anything_is_read(catalog, search, message):
     with pytest.raises(PlanError, match=message):
         search(catalog)
+
+
+def test_partitions_are_picked_by_any_integer_list_or_mask(catalog):
+    n = catalog.npartitions
+    every = list(catalog.layout)
+    mask = np.arange(n) % 2 == 1
+    picks = [
+        (np.int64(1), [1]),
+        (-1, [n - 1]),
+        ([2, 0, 2], [0, 2]),
+        (range(2), [0, 1]),
+        ([], []),
+        (slice(1, 3), [1, 2]),
+    ]
+    for which, places in [*picks, (mask, np.flatnonzero(mask)), (mask.tolist(), np.flatnonzero(mask))]:
+        assert list(catalog.partitions[which].layout) == [every[i] for i in places]
+    with pytest.raises(IndexError):
+        catalog.partitions[n]

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from hats.io.validation import is_valid_catalog, is_valid_collection
 
 from lsdb_ts.errors import CatalogError
@@ -141,3 +142,11 @@ def test_notes_of_pandas_in_the_schema_are_not_believed(table, layout, tmp_path)
     pq.write_metadata(noted, root / "dataset" / "_common_metadata")
     assert open_hats(root).schema.metadata == {b"kept": b"1"}
     assert pa.schema(open_hats(root).schema).names == table.schema.names
+
+
+def test_a_skymap_that_does_not_tell_its_order_is_an_error_that_names_it(tmp_path):
+    fits.HDUList(
+        [fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("VALUE", "K", array=[1] * 12)])]
+    ).writeto(tmp_path / "skymap.fits")
+    with pytest.raises(CatalogError, match=r"cannot read the skymap .*skymap\.fits.*NSIDE"):
+        read_skymap(tmp_path)
