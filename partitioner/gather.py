@@ -16,7 +16,7 @@ import pyarrow as pa
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import halo_members
 from lsdb_ts.sky.pixel import Indices
-from lsdb_ts.store.write import write_leaf
+from lsdb_ts.store.write import flush_names, leaf_path, write_leaf
 from partitioner.account import Tally, child_keys, integers, row_keys
 from partitioner.nest import nest_children, nested_field
 from partitioner.plan import Plan
@@ -84,12 +84,14 @@ def gather(work: Gathering, bucket: Bucket) -> dict[str, Any]:
     place = rows.column(HEALPIX).to_numpy()
     leaves, kept = [], Tally()
     margin = _Margin(work)
-    for i in range(*product.leaves_of(bucket.number).indices(len(product.layout))):
+    leaves_here = range(*product.leaves_of(bucket.number).indices(len(product.layout)))
+    for i in leaves_here:
         start, stop = np.searchsorted(place, [product.layout.starts[i], product.layout.stops[i]]).tolist()
         piece = rows.slice(start, stop - start).replace_schema_metadata(work.schema.metadata)
         leaves.append(write_leaf(piece, work.root, product.layout[i]).to_json())
         kept += Tally.of(row_keys(piece, planned.roles(product.table).id))
         margin.add(place[start:stop], start, i)
+    flush_names({leaf_path(work.root, product.layout[i]).parent for i in leaves_here})
     return {
         "leaves": leaves,
         "rows": kept.to_json(),

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.schema import HEALPIX
-from lsdb_ts.store.write import write_leaf
+from lsdb_ts.store.write import flush_names, leaf_path, write_leaf
 from partitioner.account import Tally
 from partitioner.gather import TARGET, Bucket, Gathering, sorted_rows
 from partitioner.shard import read_spill, spill_path
@@ -41,4 +41,5 @@ def assemble(work: Gathering, bucket: Bucket) -> dict[str, Any]:
     for target, start, stop in zip(targets.tolist(), starts.tolist(), stops.tolist(), strict=True):
         pixel = product.margin_targets[target]
         leaves.append(write_leaf(rows.slice(start, stop - start), work.margin_root, pixel).to_json())
+    flush_names({leaf_path(work.margin_root, product.margin_targets[t]).parent for t in targets.tolist()})
     return {"leaves": leaves, "rows": Tally.of(rows.column(HEALPIX).to_numpy()).to_json()}

@@ -7,6 +7,7 @@ importing it takes longer than writing a small catalog.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE
 from lsdb_ts.store.skymap import write_skymap
-from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, leaf_path
+from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, flush_names, leaf_path
 
 BUILDER = "lsdb_ts"
 _METADATA_FILES_LIMIT = 10_000
@@ -61,11 +62,17 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
     layout = Layout.of(leaf.pixel for leaf in done)
     rows, size = sum(leaf.rows for leaf in done), sum(leaf.bytes for leaf in done)
     (root / "dataset").mkdir(parents=True, exist_ok=True)
-    _write_parquet_metadata(root, info.schema, done)
-    _write_partition_info(root, layout)
     skymap_order, histogram = _skymap(done)
-    for name in ("skymap.fits", "point_map.fits"):
-        write_skymap(root / name, skymap_order, histogram)
+    with ThreadPoolExecutor(thread_name_prefix="finish") as pool:
+        # Each waits for the disk: together they wait once.
+        written = [
+            pool.submit(flush_names, {leaf_path(root, leaf.pixel).parent for leaf in done}),
+            pool.submit(_write_parquet_metadata, root, info.schema, done),
+            pool.submit(_write_partition_info, root, layout),
+            *(pool.submit(write_skymap, root / n, skymap_order, histogram) for n in ("skymap.fits", "point_map.fits")),
+        ]
+    for each in written:
+        each.result()
     properties = {
         "obs_collection": info.name,
         "dataproduct_type": info.kind,

@@ -86,15 +86,16 @@ class Journal:
             temporary.write_text(json.dumps(wanted, indent=1, sort_keys=True))
 
     def record(self, key: str, value: Json) -> None:
-        """Append that a piece is done: its files must be in place already."""
+        """Append that a piece is done: its files must be on disk already.
+
+        The line itself is not waited for: what a power failure takes of it is done again.
+        """
         line = (canonical({**value, "key": key}) + "\n").encode()
         path = self.folder / f"done-{os.uname().nodename}-{os.getpid()}.jsonl"
         with _LOCK, path.open("ab") as file:
             if file.tell() and not _ends_in_newline(path):
                 file.write(b"\n")
             file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
 
     def done(self) -> dict[str, dict[str, Any]]:
         """Return what is done, by key."""

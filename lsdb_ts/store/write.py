@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,17 @@ _SAMPLED_VALUES = 4096
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, name_too: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``.
 
     On success flush it to disk and give it its final name, else remove it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The final name.
+    name_too : bool
+        Flush the name, too, which is in the folder. Of many files in one folder, :func:`flush_names` does it once.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
@@ -43,14 +50,20 @@ def atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        # The name is in the folder, which must reach the disk too.
-        folder = os.open(path.parent, os.O_RDONLY)
+        if name_too:
+            flush_names([path.parent])
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def flush_names(folders: Iterable[Path]) -> None:
+    """Flush to disk which files folders hold."""
+    for path in folders:
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(root: Path) -> None:
@@ -126,7 +139,8 @@ def write_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Leaf:
         raise InputError(f"the rows of {pixel} are not sorted by {HEALPIX}")
     path = leaf_path(root, pixel)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as temporary:
+    # A name that a power failure takes is missing where the journal has it, and then the leaf is made again.
+    with atomic(path, name_too=False) as temporary:
         _write_parquet(table, temporary, _row_group_edges(place, table.nbytes, pixel.order))
         size = temporary.stat().st_size
     order = min(max(SKYMAP_ORDER, pixel.order), pixel.order + _SKYMAP_DEPTH)
