@@ -172,6 +172,9 @@ class RemotePath:
             ) from error
         except ValueError as error:
             raise CatalogError(f"{self}: there is no file system for {self.protocol}:// ({error})") from error
+        except OSError as error:
+            # Some connect already when they are made.
+            raise CatalogError(f"cannot read {self}: {type(error).__name__}: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "_system"}

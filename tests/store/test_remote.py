@@ -210,6 +210,11 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
         open_hats("s3://b/cat")
 
 
+def test_a_host_that_cannot_be_reached_is_named_where_file_systems_connect_at_once():
+    with pytest.raises(CatalogError, match=r"cannot read ftp://127\.0\.0\.1:9/cat"):
+        open_hats("ftp://me:hush@127.0.0.1:9/cat")
+
+
 def test_leaves_that_are_folders_need_a_listing(server):
     with pytest.raises(CatalogError, match=r"cannot be listed|no partition_info.csv"):
         lt.open_catalog(f"{server.url}/folders").to_arrow(progress=False)
