@@ -163,7 +163,7 @@ class Match(Node):
         """Both names."""
         return f"{self.left.name}_x_{self.right.name}"
 
-    @property
+    @functools.cached_property
     def positions(self) -> tuple[str, str]:
         """The left positions, or those of either side."""
         if self._either_side:

@@ -22,6 +22,8 @@ from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, keep_parts, merge_accounts
 
+_NOWHERE = Layout.of([])
+
 
 class Node(ABC):
     """One immutable step of a plan. Subclasses are frozen dataclasses; children are themselves nodes."""
@@ -236,8 +238,11 @@ def identity_of(node: Node) -> dict[str, Any]:
 
 
 def check(node: Node, demand: Demand) -> None:
-    """Walk a demand down the whole plan, so that what cannot be met raises before any task exists."""
-    for child, asked in zip(node.children, node.demands(demand), strict=True):
+    """Walk a demand down the whole plan, so that what cannot be met raises before any task exists.
+
+    Where the pixels are changes nothing about that, so it is walked for none: the sky of many need not be drawn.
+    """
+    for child, asked in zip(node.children, node.demands(replace(demand, pixels=_NOWHERE)), strict=True):
         check(child, asked)
 
 
@@ -293,9 +298,10 @@ def narrowed(table: pa.Table, columns: Iterable[str]) -> pa.Table:
 
 def needs_positions(node: Node, verb: str) -> tuple[str, str]:
     """Return the names of the positions, or raise PlanError for a verb that needs them."""
-    if node.positions is None:
+    positions = node.positions
+    if positions is None:
         raise PlanError(
             f"{verb} needs positions, and the rows of {node.name} have none: let the function of map_partitions keep "
             f"the frame's index ({HEALPIX}) and its coordinates"
         )
-    return node.positions
+    return positions

@@ -82,15 +82,13 @@ class Pairing:
 
     def layout(self, kept: Kept) -> Layout:
         """Return the pixels of a match: the finer of the two sides, wherever there may be a row of the result."""
-        left, right, reach = self.left.layout, self.right.layout, self.reach_arcsec
+        left, right, reach, sky = self.left.layout, self.right.layout, self.reach_arcsec, self.sky(kept)
         if kept in ("pairs", "left"):
-            pixels = align(left, right, reach, keep_unmatched=kept == "left")
-        else:
-            pixels = align_outer(left, right)
-            if kept == "right":
-                # A pair lies where its left row does, which may be beyond the right side's pixels.
-                pixels = pixels.take(dilated(right, reach).overlaps(pixels.starts, pixels.stops))
-        sky = self.sky(kept)
+            return align(left, right, reach, keep_unmatched=kept == "left", sky=sky)
+        pixels = align_outer(left, right)
+        if kept == "right":
+            # A pair lies where its left row does, which may be beyond the right side's pixels.
+            pixels = pixels.take(dilated(right, reach).overlaps(pixels.starts, pixels.stops))
         return pixels if sky is None else pixels.take(sky.overlaps(pixels.starts, pixels.stops))
 
     def sky(self, kept: Kept) -> Ranges | None:

@@ -14,7 +14,7 @@ from lsdb_ts.plan.demand import Demand
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.halo import border, dilated
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import MAX_ORDER, Indices, finest_order_reaching, neighbours
+from lsdb_ts.sky.pixel import MAX_ORDER, Indices, Pixel, finest_order_reaching, neighbours
 from lsdb_ts.sky.ranges import Ranges, counted
 from lsdb_ts.store.partition import Partition
 
@@ -57,8 +57,21 @@ def grown(sky: Ranges | None, width_arcsec: float, demand: Demand, about_arcsec:
         return sky
     if len(demand.pixels) > 1:
         return grown_whole(sky, width_arcsec)
-    pixel = demand.pixel
-    around = border(pixel, demand.halo_arcsec + (width_arcsec if about_arcsec is None else about_arcsec))
+    about = width_arcsec if about_arcsec is None else about_arcsec
+    return _grown_here(sky, width_arcsec, demand.pixel, demand.halo_arcsec + about)
+
+
+def _touched(sky: Ranges, order: int) -> tuple[Indices, Indices]:
+    """Return the first, and one past the last, pixel of an order that each interval of some sky touches."""
+    shift = np.int64(2 * (MAX_ORDER - order))
+    return sky.starts >> shift, ((sky.stops - 1) >> shift) + 1
+
+
+@functools.lru_cache(maxsize=64)
+def _grown_here(sky: Ranges, width_arcsec: float, pixel: Pixel, about_arcsec: float) -> Ranges | None:
+    """Return what lies within a width of some sky, as far as it lies in a pixel or close to it."""
+    # A chain of matches asks each of its catalogs for the sky near the same positions: it is drawn once.
+    around = border(pixel, about_arcsec)
     whole = Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop))
     here = whole.intersection(sky)
     if (here.stops - here.starts).sum() == (whole.stops - whole.starts).sum():
@@ -72,12 +85,6 @@ def grown(sky: Ranges | None, width_arcsec: float, demand: Demand, about_arcsec:
         first, last = _touched(here, order)
     cells = np.unique(counted(first, last))
     return Ranges.of_cells(neighbours(cells, order).ravel(), order)
-
-
-def _touched(sky: Ranges, order: int) -> tuple[Indices, Indices]:
-    """Return the first, and one past the last, pixel of an order that each interval of some sky touches."""
-    shift = np.int64(2 * (MAX_ORDER - order))
-    return sky.starts >> shift, ((sky.stops - 1) >> shift) + 1
 
 
 @functools.lru_cache(maxsize=64)

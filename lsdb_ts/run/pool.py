@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lsdb_ts.errors import Failure
@@ -109,6 +109,13 @@ def _attempt(
 
 def _on_threads(function: Any, items: Iterable[Item], shared: Any, describe: Any, retries: int) -> Iterator[Any]:
     todo = iter(items)
+    first = list(islice(todo, 2))
+    if len(first) < 2:
+        # Threads take longer to start and to stop than small pieces of work.
+        for item in first:
+            yield _attempt(function, shared, item, describe(item), retries)
+        return
+    todo = chain(first, todo)
     n = cores()
     with ThreadPoolExecutor(n, thread_name_prefix="lsdb_ts") as pool:
         flying: set[Future[Any]] = set()

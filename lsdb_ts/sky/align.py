@@ -10,10 +10,10 @@ import numpy as np
 from lsdb_ts.sky.halo import within_reach
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import Indices
-from lsdb_ts.sky.ranges import counted
+from lsdb_ts.sky.ranges import Ranges, counted
 
 
-def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool) -> Layout:
+def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool, sky: Ranges | None = None) -> Layout:
     """Choose the pixels of a match: where both sides overlap, the finer of the two.
 
     Parameters
@@ -24,6 +24,8 @@ def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool
         How far a left row may find right rows; left sky farther than this from any right leaf has none.
     keep_unmatched : bool
         Whether left rows without a partner are wanted: then all left sky is covered.
+    sky : Ranges, optional
+        Sky that holds all rows that matter; pixels outside are left out. None is all sky.
 
     Returns
     -------
@@ -34,6 +36,8 @@ def align(left: Layout, right: Layout, reach_arcsec: float, keep_unmatched: bool
         return Layout.of_arrays([], [])
     outer, inner, gaps = _refined(left, right)
     pixels = _joined([left.take(~outer), right.take(inner), gaps])
+    if sky is not None:
+        pixels = pixels.take(sky.overlaps(pixels.starts, pixels.stops))
     return pixels if keep_unmatched else pixels.take(within_reach(pixels, right.ranges, reach_arcsec))
 
 

@@ -169,3 +169,8 @@ def test_two_runs_at_the_same_time_do_not_mix_what_they_share(engine):
     first, second = each(look, range(40), shared={"limit": 1}), each(look, range(40), shared={"limit": 2})
     pairs = [(a.value["limit"], b.value["limit"]) for a, b in zip(first, second, strict=True)]
     assert pairs == [(1, 2)] * 40
+
+
+def test_one_item_needs_no_thread_of_its_own():
+    (outcome,) = each(lambda shared, item: threading.get_ident(), iter([1]))
+    assert outcome.value == threading.get_ident()

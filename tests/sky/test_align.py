@@ -82,3 +82,10 @@ def test_an_outer_alignment_is_that_of_the_left_and_that_of_the_right_where_the_
     theirs = [p for p in slowly_aligned(right, left) if not left.ranges.overlaps([p.start], [p.stop])[0]]
     expected = sorted([*slowly_aligned(left, right), *theirs], key=lambda pixel: pixel.start)
     assert list(align_outer(left, right)) == expected
+
+
+@given(layouts(), layouts(), st.booleans())
+def test_pixels_without_sky_that_matters_are_left_out(left, right, keep):
+    sky = left.take(slice(0, None, 2)).ranges
+    every, some = align(left, right, RADIUS, keep), align(left, right, RADIUS, keep, sky)
+    assert list(some) == [p for p in every if sky.overlaps([p.start], [p.stop])[0]]
