@@ -122,7 +122,7 @@ class JoinVerbs(IdVerbs):
             How far apart partners may lie: rows farther away are never chosen, whatever their id.
         """
         right = plan_of(other, "merge_asof")
-        rule = AsOf(direction, tolerance_of(tolerance), allow_exact_matches)
+        rule = AsOf(direction, tolerance_of(tolerance, self.plan, on), allow_exact_matches)
         keys = Keys(by, by, float(max_separation_arcsec))
         return self.with_plan(JoinAsOf(_sides(self.plan, right, suffixes, [by, on]), keys, on, rule))
 
@@ -253,7 +253,8 @@ def _through(sides: Sides, links: Links, how: str, max_separation_arcsec: float 
     """Return the join through an association; one without rows says only which columns of ids are equal."""
     told = links.association
     if not told.has_rows:
-        known = max_separation_arcsec or told.max_separation_arcsec or _SEPARATION_ARCSEC
+        known = told.max_separation_arcsec if max_separation_arcsec is None else max_separation_arcsec
+        known = _SEPARATION_ARCSEC if known is None else known
         return Join(sides, Keys(told.primary_on, told.other_on, float(known)), how)
     widest = told.max_separation_arcsec if max_separation_arcsec is None else float(max_separation_arcsec)
     if widest is None:

@@ -66,6 +66,11 @@ class JoinAsOf(Node):
                 f'"{self.time}" is {mine} in {self.left.name} and {theirs} in {self.right.name}: times to compare are '
                 f"both numbers or both timestamps"
             )
+        if pa.types.is_timestamp(mine) and (mine.tz is None) != (theirs.tz is None):
+            raise PlanError(
+                f'"{self.time}" is {mine} in {self.left.name} and {theirs} in {self.right.name}: only one tells its '
+                f"time zone, so they do not compare; cast one of them"
+            )
         units = [unit_of(f) for f in fields]
         if None not in units and units[0] != units[1]:
             raise PlanError(
@@ -180,19 +185,31 @@ class JoinAsOf(Node):
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
         unknown = column.is_null(nan_is_null=True).to_numpy()
+        # Differences of narrow or unsigned times would wrap around.
+        column = column.cast(pa.float64() if pa.types.is_floating(column.type) else pa.int64())
         times = (column.fill_null(0) if column.null_count else column).to_numpy()
         return Timed(ids, times, ~(missing | unknown))
 
 
-def tolerance_of(tolerance: Any) -> float | None:
-    """Return a tolerance as a number: in nanoseconds if it is a time delta, else in the unit of the times."""
+def tolerance_of(tolerance: Any, node: Node, time: str) -> float | None:
+    """Return a tolerance as a number: in nanoseconds where times are timestamps, else in the unit of the times.
+
+    Raises
+    ------
+    PlanError
+        It is a time delta and the times are numbers, whose unit it does not know; or the other way round.
+    """
     if tolerance is None:
         return None
+    require(node.schema, [time], node.name)
+    kind = node.schema.field(time).type
+    is_delta = isinstance(tolerance, timedelta | np.timedelta64)
+    if is_delta != pa.types.is_timestamp(kind):
+        needed = "a number in their unit" if is_delta else "a time delta, such as datetime.timedelta(seconds=2)"
+        raise PlanError(f'tolerance={tolerance!r}: the times "{time}" of {node.name} are {kind}; need {needed}')
     if isinstance(tolerance, timedelta):
         return float(tolerance // timedelta(microseconds=1)) * 1000.0
-    if isinstance(tolerance, np.timedelta64):
-        return float(tolerance / np.timedelta64(1, "ns"))
-    return float(tolerance)
+    return float(tolerance / np.timedelta64(1, "ns")) if is_delta else float(tolerance)
 
 
 def _is_number(kind: pa.DataType) -> bool:

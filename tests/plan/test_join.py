@@ -216,4 +216,27 @@ def test_merge_asof_compares_timestamps_and_refuses_what_does_not_compare():
     with pytest.raises(PlanError, match="backward, forward, nearest"):
         left.merge_asof(right, on="at", by="objectId", direction="sideways")
     with pytest.raises(PlanError, match="tolerance=-1"):
-        left.merge_asof(right, on="at", by="objectId", tolerance=-1)
+        left.merge_asof(right, on="at", by="objectId", tolerance=pd.Timedelta("-1s"))
+    other = in_memory(LEFT.append_column("at", times.cast(pa.timestamp("us", "UTC"))), "r")
+    with pytest.raises(PlanError, match="only one tells its time zone"):
+        left.merge_asof(other, on="at", by="objectId")
+    with pytest.raises(PlanError, match=r"tolerance=2.0: .* need a time delta"):
+        left.merge_asof(right, on="at", by="objectId", tolerance=2.0)
+    with pytest.raises(PlanError, match=r"double; need a number in their unit"):
+        left.merge_asof(right, on="mag", by="objectId", tolerance=pd.Timedelta(days=1))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint32, np.uint64, np.int8])
+def test_differences_of_narrow_or_unsigned_times_do_not_wrap_around(kind):
+    n = LEFT.num_rows
+    left = in_memory(LEFT.append_column("at", pa.array(np.full(n, 10, kind))), "l")
+    later = LEFT.append_column("at", pa.array(np.full(n, 100, kind)))
+    earlier = LEFT.append_column("at", pa.array(np.full(n, 9, kind)))
+    right = in_memory(pa.concat_tables([earlier, later]).append_column("late", pa.array(np.arange(2 * n) >= n)), "r")
+
+    def late(**rule):
+        return left.merge_asof(right, on="at", by="objectId", **rule).compute()["late"]
+
+    assert late(direction="forward", tolerance=90).all()
+    assert late(direction="forward", tolerance=89).isna().all()
+    assert not late(direction="nearest").any()
