@@ -5,13 +5,13 @@ Putting the rows together is a node's work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.schema import plain, unit_of
+from lsdb_ts.schema import Roles, plain, unit_of, without_role
 
 _EXACT_IN_FLOAT = {pa.float16(): 11, pa.float32(): 24, pa.float64(): 53}
 """Bits of an integer that a float holds exactly."""
@@ -19,6 +19,8 @@ _EXACT_IN_FLOAT = {pa.float16(): 11, pa.float32(): 24, pa.float64(): 53}
 
 def unified(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
     """Return the schema of all columns of some tables, in the order they first occur.
+
+    A unit or role that one table tells of a column is the result's; one role is played by one column, of the first.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def unified(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
     found: dict[str, pa.Field] = {}
     owner: dict[str, str] = {}
     for schema, name in zip(schemas, names, strict=True):
-        for column in schema:
+        for column in _without_roles_of(found, schema):
             if column.name not in found:
                 found[column.name], owner[column.name] = column.with_nullable(True), name
                 continue
@@ -54,7 +56,7 @@ def unified(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
                         known.type, column.type, "no type holds both exactly; convert one with astype, or rename it"
                     )
                 )
-            found[column.name] = known.with_type(kind)
+            found[column.name] = _told_of(known, column).with_type(kind)
     return pa.schema(list(found.values()))
 
 
@@ -82,6 +84,19 @@ def promoted(one: pa.DataType, two: pa.DataType) -> pa.DataType | None:
     return _number(one, two)
 
 
+def _told_of(one: pa.Field, two: pa.Field) -> pa.Field:
+    """Return the first field with the unit and role of the second where it has none itself."""
+    told = {**(two.metadata or {}), **(one.metadata or {})}
+    return one.with_metadata(told) if told else one
+
+
+def _without_roles_of(found: Mapping[str, pa.Field], schema: pa.Schema) -> list[pa.Field]:
+    """Return the columns of a schema; those whose role another column of the result plays already play none."""
+    known = dict(Roles.of(pa.schema(list(found.values()))).items())
+    twice = {column for role, column in Roles.of(schema).items() if known.get(role, column) != column}
+    return [without_role(field) if field.name in twice else field for field in schema]
+
+
 def _struct(one: pa.StructType, two: pa.StructType) -> pa.DataType | None:
     """Return the struct of both, which must have the same parts: lists of one row have one length."""
     parts = {f.name: f for f in two}
@@ -92,7 +107,7 @@ def _struct(one: pa.StructType, two: pa.StructType) -> pa.DataType | None:
         kind = promoted(part.type, parts[part.name].type)
         if kind is None or (unit_of(part) or unit_of(parts[part.name])) != (unit_of(parts[part.name]) or unit_of(part)):
             return None
-        fields.append(part.with_type(kind))
+        fields.append(_told_of(part, parts[part.name]).with_type(kind))
     return pa.struct(fields)
 
 

@@ -8,7 +8,7 @@ import pytest
 from lsdb_ts.catalog.joins import concat
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.promote import promoted
-from lsdb_ts.schema import with_unit
+from lsdb_ts.schema import Roles, unit_of, with_unit
 from lsdb_ts.sky.sphere import separation_arcsec
 from lsdb_ts.testing import assert_reads
 from tests.oracles import pairs_within
@@ -148,3 +148,20 @@ def test_what_does_not_agree_is_said_at_once():
 )
 def test_types_are_promoted_without_loss_or_not_at_all(one, two, result):
     assert promoted(one, two) == promoted(two, one) == result
+
+
+def test_a_unit_that_one_table_tells_is_kept_and_a_role_is_played_once():
+    def tagged(table, unit, **roles):
+        schema = table.schema if unit is None else table.schema.set(3, with_unit(table.schema.field(3), unit))
+        return table.cast(Roles(**roles).tag(schema))
+
+    one = tagged(ONE, None, id="objectId", time="junk")
+    two = tagged(TWO.rename_columns(["starId", "ra", "dec", "mag", "seen"]), "mag", id="starId", time="seen", mag="mag")
+    for layout in LAYOUTS:
+        schema = both(*layout, one=one, two=two).schema
+        assert unit_of(schema.field("mag")) == "mag"
+        roles = Roles.of(schema)
+        assert (roles.id, roles.time, roles.mag) == ("objectId", "junk", "mag")
+        turned = concat([in_memory(two, "two", layout[1]), in_memory(one, "one", layout[0])]).schema
+        assert unit_of(turned.field("mag")) == "mag"
+        assert (Roles.of(turned).id, Roles.of(turned).time) == ("starId", "seen")
