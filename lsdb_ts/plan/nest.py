@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError, PlanError
@@ -17,7 +18,7 @@ from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.keys import Keys, ids_of, separations
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.plan.reach import grown, in_reach
-from lsdb_ts.schema import HEALPIX, Roles, is_nested
+from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain
 from lsdb_ts.sky.align import align_outer
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
@@ -186,7 +187,7 @@ class Nest(Node):
         position = np.where(wanted, np.cumsum(wanted) - 1, -1)
         kept = np.flatnonzero(owner >= 0)
         kept = kept[wanted[owner[kept]]]
-        keys = [children.column(c).to_numpy()[kept] for c in self._sorting]
+        keys = [_sortable(children.column(c))[kept] for c in self._sorting]
         order, offsets = group_owned(position[owner[kept]], int(wanted.sum()), *keys)
         rows, ends = pa.array(kept[order]), pa.array(offsets.astype(np.int32))
         fields = [part for part in self._nested_type if part.name in children.column_names]
@@ -223,6 +224,14 @@ class Nest(Node):
                 f"{self.left.name}: {self.on}={twice[0]} stands in more than one row, so its light curve has no single "
                 f"owner: remove the duplicates, or nest on a column that is unique"
             )
+
+
+def _sortable(column: pa.ChunkedArray) -> NDArray[np.generic]:
+    """Return numbers that sort as a column does, missing values last."""
+    if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and not column.null_count):
+        return np.asarray(column.to_numpy())
+    ranks = pc.rank(_combined(column.cast(plain(column.type))), tiebreaker="dense")
+    return np.asarray(ranks.to_numpy())
 
 
 def _combined(column: pa.ChunkedArray) -> pa.Array:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lsdb_ts.errors import IdError, PlanError
+from lsdb_ts.schema import Roles
 from lsdb_ts.store.read import recording
 from lsdb_ts.testing import assert_reads, perturbed
 from tests.skycases import in_memory, objects_table, on_disk
@@ -272,3 +273,20 @@ def test_ids_of_several_integer_types_are_joined_and_those_that_would_be_floats_
     unsigned = OBJECTS.set_column(0, "objectId", OBJECTS["objectId"].cast(pa.uint64()))
     with pytest.raises(PlanError, match="uint64 in o and int64 in s"):
         in_memory(unsigned, "o").nest(in_memory(SOURCES, "s"), on="objectId")
+
+
+def test_missing_times_and_ids_come_last_in_a_curve():
+    n = SOURCES.num_rows
+    names = pa.array([None if i % 3 == 0 else f"s{i:05d}" for i in range(n)])
+    times = pa.array([None if i % 5 == 0 else float(i % 2) for i in range(n)])
+    table = SOURCES.set_column(0, "sourceId", names)
+    table = table.set_column(table.column_names.index("midpointMjdTai"), "midpointMjdTai", times)
+    table = table.cast(Roles(id="sourceId", time="midpointMjdTai").tag(table.schema))
+    frame = in_memory(OBJECTS, "objects", 400).nest(in_memory(table, "sources", 700), on="objectId").compute()
+    flat = curves_by_id(frame).nest.to_flat().reset_index()
+    plain = pd.DataFrame({c: flat[c].tolist() for c in ("objectId", "midpointMjdTai", "sourceId")})
+    expected = plain.sort_values(["objectId", "midpointMjdTai", "sourceId"], na_position="last", kind="stable")
+    got = plain.sort_values("objectId", kind="stable")
+    for column in ("midpointMjdTai", "sourceId"):
+        assert got[column].isna().tolist() == expected[column].isna().tolist()
+        assert got[column].dropna().tolist() == expected[column].dropna().tolist()
