@@ -65,8 +65,7 @@ class Associate(Unary):
     @functools.cached_property
     def schema(self) -> pa.Schema:
         """The ids, and the separation."""
-        names = {self.ids[0]: self.association.primary_ids, self.ids[1]: self.association.other_ids}
-        fields = [without_role(self.child.schema.field(old)).with_name(new) for old, new in names.items()]
+        fields = [without_role(self.child.schema.field(old)).with_name(new) for new, old in self._old.items()]
         measured = [self.child.schema.field(DISTANCE)] if DISTANCE in self.child.schema.names else []
         return pa.schema([*fields, *measured])
 
@@ -86,12 +85,13 @@ class Associate(Unary):
         return (replace(demand, columns=self.ids, rows=rows).plus(columns),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
-        """Keep the pairs and name their ids."""
+        """Keep the pairs and name their ids; after a join on one column both are that one."""
         table = parts[0].table
         whole = pc.and_(*(pc.is_valid(table.column(name)) for name in self.ids)).to_numpy()
         part = parts[0].filter(whole)
-        new = {old: name for name, old in self._old.items()}
-        return part.with_table(part.table.rename_columns([new.get(c, c) for c in part.table.column_names]))
+        others = [name for name in (HEALPIX, DISTANCE) if name in part.table.column_names]
+        columns = {name: part.table.column(self._old.get(name, name)) for name in (*others, *self._old)}
+        return part.with_table(pa.table(columns))
 
     def identity(self) -> Mapping[str, Any]:
         """Return what is linked."""

@@ -207,3 +207,14 @@ def test_what_cannot_be_joined_through_is_said_at_once(links, catalogs, folder):
         links.cone_search(0.0, 0.0, 10.0)
     assert "objectId_objects" in repr(links)
     assert open_hats(folder / "links").kind == "association"
+
+
+def test_ids_that_a_join_kept_once_are_linked_too(folder):
+    left, right = in_memory(LEFT, "l", 100), in_memory(LEFT.select(["objectId", "ra", "dec"]), "r", 300)
+    same = ("objectId", "objectId")
+    made = left.join(right, on="objectId").write_association(
+        folder / "once", left, right, on=same, max_separation_arcsec=1.0
+    )
+    assert made.columns == ["objectId_l", "objectId_r"]
+    again = left.join(right, through=made).compute()
+    assert sorted(again["objectId_l"]) == sorted(again["objectId_r"]) == sorted(LEFT["objectId"].to_pylist())
