@@ -116,6 +116,15 @@ def key_of(path: AnyPath) -> tuple[Any, ...]:
     return (str(path), status.st_mtime_ns, status.st_size)
 
 
+def tail(path: AnyPath, n_bytes: int) -> bytes:
+    """Return the last bytes of a file, or all where it has fewer."""
+    if not isinstance(path, Path):
+        return path.tail(n_bytes)
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - n_bytes))
+        return file.read()
+
+
 def read_footer(path: AnyPath, limit_bytes: int | None = None) -> pq.FileMetaData:
     """Read a Parquet file's footer; of a remote one with one request, or two where it is long.
 

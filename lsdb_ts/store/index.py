@@ -6,6 +6,7 @@ They are built next door; what is done with the rows, plans decide.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from lsdb_ts.schema import HEALPIX, plain
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.store.files import AnyPath, beside
+from lsdb_ts.store.files import AnyPath, beside, tail
 from lsdb_ts.store.footers import Footer, footer
 from lsdb_ts.store.hats import HatsCatalog, read_properties
 from lsdb_ts.store.memory import MemorySource
@@ -31,6 +32,8 @@ from lsdb_ts.store.source import HatsSource, Source
 ORDER, NUMBER = "Norder", "Npix"
 STAMP = "lsdb_ts_index_of"
 """Property of our indexes: the state of the catalog they were built for."""
+_TOLD_BYTES = 1 << 20
+"""So much of a listing is read, also of a remote one, to tell the state of its catalog."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +62,11 @@ def find_ids(source: Source, column: str, wanted: pa.Array) -> Found | None:
         The index is damaged, or was built for another state of the catalog.
     """
     if isinstance(source, MemorySource):
-        rows = source.table.filter(pc.is_in(source.table.column(column), value_set=wanted))
-        place = rows.column(HEALPIX).to_numpy()
-        return Found(pc.unique(rows.column(column)), Ranges.of(place, place + 1))
+        ids = source.table.column(column)
+        ids = ids.cast(plain(ids.type))
+        held = pc.is_in(ids, value_set=wanted)
+        place = source.table.column(HEALPIX).filter(held).to_numpy()
+        return Found(pc.unique(ids.filter(held)), Ranges.of(place, place + 1))
     if not isinstance(source, HatsSource):
         return None
     index = open_index(source.catalog, column)
@@ -119,8 +124,15 @@ def _open(catalog: HatsCatalog, column: str) -> Index:
 
 
 def stamp_of(catalog: HatsCatalog) -> str:
-    """Return what tells one state of a catalog from another, as its properties know it."""
-    told = (catalog.properties.get(key, "") for key in ("hats_nrows", "hats_creation_date", "lsdb_ts_plan"))
+    """Return what tells one state of a catalog from another, and is the same for a copy of it.
+
+    Properties know the minute only, so the end of its `_metadata`, or of the list of its leaves, is told too.
+    """
+    told = [catalog.properties.get(key, "") for key in ("hats_nrows", "hats_creation_date", "lsdb_ts_plan")]
+    listings = (catalog.path / "dataset" / "_metadata", catalog.path / "partition_info.csv")
+    listing = next((path for path in listings if path.exists()), None)
+    if listing is not None:
+        told.append(hashlib.sha256(tail(listing, _TOLD_BYTES)).hexdigest()[:16])
     return " ".join(text for text in told if text)
 
 

@@ -171,6 +171,8 @@ class _Build:
             ids = table.column(self.column).drop_null()
             if len(ids):
                 sample.append(ids.take(pa.array(rng.integers(0, len(ids), min(_SAMPLE, len(ids))))).combine_chunks())
+        if not sample:
+            return pa.array([], self.kind)
         ids = pa.chunked_array(sample, self.kind).combine_chunks()
         ids = ids.take(pc.sort_indices(ids))
         cuts = np.linspace(0, len(ids), parts + 1)[1:-1].astype(int)

@@ -1,5 +1,7 @@
 """An id index finds the places of ids, whatever the ids are and however it was built, and reads little for it."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -194,3 +196,29 @@ def test_ids_are_looked_up_behind_a_url_and_indexes_are_built_where_the_files_ar
             build_index("memory://looked_up", "id")
     finally:
         memory.rm("/looked_up", recursive=True)
+
+
+def test_a_catalog_written_again_within_the_minute_makes_its_index_stale_and_a_copy_does_not(tmp_path):
+    table = named("int64")
+    root = write_catalog(tmp_path / "stars", table, layout_for(table, 300))
+    build_index(root, "id")
+    properties = (root / "hats.properties").read_bytes()
+    shutil.copytree(tmp_path / "stars", tmp_path / "copy" / "stars")
+    shutil.copytree(tmp_path / "stars_id_index", tmp_path / "copy" / "stars_id_index")
+    assert find_ids(HatsSource(open_hats(tmp_path / "copy" / "stars")), "id", pa.array([5])) is not None
+
+    shutil.rmtree(root)
+    other = table.set_column(table.column_names.index("id"), "id", pa.array(table["id"].to_numpy()[::-1]))
+    write_catalog(root, other, layout_for(table, 300))
+    (root / "hats.properties").write_bytes(properties)
+    with pytest.raises(CatalogError, match="older state"):
+        find_ids(HatsSource(open_hats(root)), "id", pa.array([5]))
+
+
+def test_a_catalog_in_which_no_row_has_an_id_has_an_empty_index(tmp_path):
+    table = named("int64")
+    table = table.set_column(table.column_names.index("id"), "id", pa.nulls(N, pa.int64()))
+    root = write_catalog(tmp_path / "stars", table, layout_for(table, 300))
+    report = build_index(root, "id", part_rows=700)
+    assert (report.rows, report.nameless) == (0, N)
+    assert len(find_ids(HatsSource(open_hats(root)), "id", pa.array([5])).ids) == 0
