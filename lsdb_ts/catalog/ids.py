@@ -12,7 +12,7 @@ from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import IdError, PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.frame import to_frame
-from lsdb_ts.plan.lookup import Lookup, as_ids, home_of
+from lsdb_ts.plan.lookup import Lookup, arrow_ids, as_ids, home_of
 from lsdb_ts.plan.node import Node, expanded
 from lsdb_ts.schema import Roles, is_nested, require
 from lsdb_ts.store.hats import HatsCatalog
@@ -152,7 +152,7 @@ def _in_order(ids: Any, distinct: pa.Array) -> pa.Array:
     """Return the distinct ids in the order they were given in."""
     if isinstance(ids, str) or not hasattr(ids, "__len__"):
         return distinct
-    given = pa.array(ids)
+    given = arrow_ids(ids)
     given = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
     return pc.unique(given.cast(distinct.type))
 

@@ -186,6 +186,7 @@ class Extend(Unary):
             "function": identify(self.function),
             "added": pa.schema(self.added).to_string(),
             "inputs": list(self.inputs),
+            "dropped": list(self.dropped),
         }
 
     @property

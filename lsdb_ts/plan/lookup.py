@@ -87,7 +87,7 @@ class Lookup(Unary):
 
     def identity(self) -> Mapping[str, Any]:
         """Return the column and what makes the ids the same ids again."""
-        text = "\n".join(map(str, self.ids.to_pylist()))
+        text = repr(self.ids.to_pylist())
         return {"column": self.column, "n": len(self.ids), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     @property
@@ -104,6 +104,8 @@ def home_of(node: Node, column: str) -> tuple[Source, str] | None:
     if isinstance(node, Rename):
         return home_of(node.child, {new: old for old, new in node.columns}.get(column, column))
     if isinstance(node, Assign) and column in {name for name, _ in node.columns}:
+        return None
+    if isinstance(node, Extend) and column in {made.name for made in node.added}:
         return None
     if isinstance(node, Select | Assign | Filter | FilterEpochs | Cut | Pick | Extend | Lookup):
         return home_of(node.child, column)
@@ -135,7 +137,7 @@ def as_ids(ids: Any, column: pa.Field, where: str) -> pa.Array:
     kind = plain(column.type)
     listed = [ids] if isinstance(ids, str | int | np.integer) else ids
     try:
-        given = pa.array(listed)
+        given = arrow_ids(listed)
         given = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
         same = pa.types.is_null(given.type) or _family(plain(given.type)) == _family(kind) is not None
         cast = given.cast(kind) if same else None
@@ -150,6 +152,21 @@ def as_ids(ids: Any, column: pa.Field, where: str) -> pa.Array:
         raise PlanError(f"{cast.null_count} of the {len(cast)} ids are missing (null): leave them out")
     distinct = pc.unique(cast)
     return distinct.take(pc.sort_indices(distinct))
+
+
+def arrow_ids(ids: Any) -> pa.Array | pa.ChunkedArray:
+    """Return ids as Arrow has them; whole numbers beyond 2^63 are unsigned.
+
+    >>> arrow_ids([1, 2**63 + 1]).type
+    DataType(uint64)
+    """
+    try:
+        return pa.array(ids)
+    except OverflowError:
+        listed = list(ids)
+        if not all(isinstance(i, int | np.integer) for i in listed):
+            raise
+        return pa.array(listed, pa.uint64())
 
 
 def _family(kind: pa.DataType) -> str | None:

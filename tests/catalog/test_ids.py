@@ -224,3 +224,24 @@ def test_ids_are_found_through_steps_that_keep_them_under_another_name_too(catal
     joined = catalog.join(in_memory(TABLE, "again"), on="objectId").loc_ids([5, 6])
     assert sorted(joined.compute()["objectId"]) == [5, 6]
     assert joined.npartitions <= 2
+
+
+def test_ids_that_a_function_made_anew_are_not_those_of_the_source(catalog):
+    def double(row):
+        return 10_000 + row["objectId"]
+
+    anew = catalog.map_rows(double, ["objectId"], meta={"objectId": "int64"}, append=False)
+    assert anew.loc_ids([10_007], on="objectId", missing="ignore").compute()["objectId"].tolist() == [10_007]
+    with pytest.raises(PlanError, match="has no index"):
+        anew.loc_ids([10_007], on="objectId")
+
+
+def test_large_unsigned_ids_and_categories_are_looked_up():
+    large = TABLE.set_column(0, "objectId", pa.array(ORDER.astype(np.uint64) + np.uint64(2**63)))
+    wanted = [2**63 + 5, 2**63 + 1]
+    made = in_memory(large, "large", 300)
+    assert sorted(made.loc_ids(wanted, on="objectId").compute()["objectId"].tolist()) == sorted(wanted)
+    assert len(made.loc_ids([1, *wanted], on="objectId", missing="ignore").compute()) == 2
+    names = pa.array([f"o{i}" for i in ORDER]).dictionary_encode()
+    named = in_memory(TABLE.set_column(0, "objectId", names), "named", 300)
+    assert sorted(named.loc_ids(["o7", "o3"], on="objectId").compute()["objectId"].tolist()) == ["o3", "o7"]
