@@ -12,8 +12,9 @@ import pyarrow as pa
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.groups import Groups
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.plan.node import Node, Unary, needs_positions, whole
+from lsdb_ts.plan.node import Node, Unary, needs_positions, nodes_of, whole
 from lsdb_ts.plan.reduction import FUNCTIONS, Cells, Counts, Moments, RowCount, Summary, is_number, over, value_type
+from lsdb_ts.plan.rows import FilterEpochs
 from lsdb_ts.plan.sample import Draw, id_of, lot
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import has_parts, require, unit_of
@@ -295,5 +296,8 @@ def _known_limits(plan: Node, column: str) -> tuple[Any, Any] | None:
     """Return the limits of a column of numbers from metadata, where they are those of the rows."""
     kind = value_type(plan, column)
     exact = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if column not in plan.schema.names and any(isinstance(node, FilterEpochs) for node in nodes_of(plan)):
+        # All rows are there, and not all their epochs.
+        exact = False
     found = plan.limits(column) if exact and _keeps_all_rows(plan) else None
     return None if found is None or any(value != value for value in found) else found

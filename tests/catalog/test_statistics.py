@@ -304,3 +304,12 @@ def test_what_has_no_statistic_is_refused_at_once(layouts):
         ]:
             with pytest.raises(PlanError, match=message):
                 wrong()
+
+
+def test_limits_of_epochs_that_a_condition_kept_are_read(layouts):
+    flux = EPOCHS.field("flux").flatten().to_numpy()
+    for catalog in layouts:
+        bright = catalog.query("lc.flux > 5")
+        assert len(bright) == N
+        assert bright.min("lc.flux") == flux[flux > 5].min()
+        assert bright.max("mag") == FRAME["mag"].max()
