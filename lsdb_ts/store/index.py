@@ -118,7 +118,8 @@ def _open(catalog: HatsCatalog, column: str) -> Index:
     properties = _properties(folder)
     if properties is None:
         raise CatalogError(f"{folder} is named as the index of {column} and is none: {_again(catalog, column)}")
-    if properties.get(STAMP, stamp_of(catalog)) != stamp_of(catalog):
+    stamp = properties.get(STAMP)
+    if stamp is not None and stamp != stamp_of(catalog):
         raise CatalogError(f"{folder} is the index of an older state of {catalog.path}: {_again(catalog, column)}")
     return Index(folder, column, catalog.path)
 

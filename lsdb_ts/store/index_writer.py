@@ -84,7 +84,9 @@ def build_index(
     folder = index_folders(catalog).get(column, catalog.path.parent / f"{catalog.path.name}_{column}_index")
     folder = local(folder, "building an index")
     there = read_properties(folder / "hats.properties") if (folder / "hats.properties").exists() else {}
-    if there.get(STAMP) == stamp_of(catalog):
+    # Before anything is read: what is written meanwhile makes the new index stale.
+    stamp = stamp_of(catalog)
+    if there.get(STAMP) == stamp:
         return IndexReport(folder, column, int(there["hats_nrows"]), int(there["lsdb_ts_nameless"]), built=False)
     work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(work, ignore_errors=True)
@@ -99,7 +101,7 @@ def build_index(
             "hats_estsize": max(1, sum(f.stat().st_size for f in work.rglob("*.parquet")) >> 10),
             **properties_stamp(),
             "lsdb_ts_nameless": nameless,
-            STAMP: stamp_of(catalog),
+            STAMP: stamp,
         }
         write_properties(work, about)
         if folder.exists():
