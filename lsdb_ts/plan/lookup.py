@@ -22,6 +22,7 @@ from lsdb_ts.plan.join import Join
 from lsdb_ts.plan.nest import Nest
 from lsdb_ts.plan.node import Node, Unary
 from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick
+from lsdb_ts.plan.sample import Sample
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import plain, require
 from lsdb_ts.sky.layout import Layout
@@ -107,7 +108,7 @@ def home_of(node: Node, column: str) -> tuple[Source, str] | None:
         return None
     if isinstance(node, Extend) and column in {made.name for made in node.added}:
         return None
-    if isinstance(node, Select | Assign | Filter | FilterEpochs | Cut | Pick | Extend | Lookup):
+    if isinstance(node, Select | Assign | Filter | FilterEpochs | Cut | Pick | Sample | Extend | Lookup):
         return home_of(node.child, column)
     if isinstance(node, Nest) and column != node.nested:
         return home_of(node.left, column)

@@ -23,7 +23,9 @@ from lsdb_ts.plan.sides import Sides, with_unpaired
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import MAX_ORDER, centre
 from lsdb_ts.sky.ranges import Ranges
+from lsdb_ts.sky.sphere import separation_arcsec
 from lsdb_ts.store.partition import Partition
 
 SLACK_ARCSEC = 0.01
@@ -194,12 +196,18 @@ class Through(Node):
         return tuple(c for c in self.links.schema.names if c not in (told.primary_ids, told.other_ids))
 
     def _linked(self, left: pa.Table, links: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the pairs of left rows and links."""
+        """Return the pairs of left rows and links: of rows that share an id, a link is of the one it lies at."""
         told = self.links.association
         (mine, no_id), (named, nor_id) = ids_of(left, told.primary_on), ids_of(links, told.primary_ids)
         left_rows, link_rows = join_ids(mine, named)
         kept = ~no_id[left_rows] & ~nor_id[link_rows]
-        return left_rows[kept], link_rows[kept]
+        left_rows, link_rows = left_rows[kept], link_rows[kept]
+        places = [t.column(HEALPIX).to_numpy()[r] for t, r in ((left, left_rows), (links, link_rows))]
+        off = np.flatnonzero(places[0] != places[1])
+        apart = separation_arcsec(*(x for place in places for x in centre(place[off], MAX_ORDER)))
+        here = np.ones(left_rows.size, dtype=bool)
+        here[off] = apart <= SLACK_ARCSEC
+        return left_rows[here], link_rows[here]
 
     def _pairs(
         self, left: pa.Table, links: pa.Table, right: pa.Table

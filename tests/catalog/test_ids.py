@@ -245,3 +245,10 @@ def test_large_unsigned_ids_and_categories_are_looked_up():
     names = pa.array([f"o{i}" for i in ORDER]).dictionary_encode()
     named = in_memory(TABLE.set_column(0, "objectId", names), "named", 300)
     assert sorted(named.loc_ids(["o7", "o3"], on="objectId").compute()["objectId"].tolist()) == ["o3", "o7"]
+
+
+def test_ids_are_found_in_the_parts_of_a_split(catalog):
+    wanted = list(range(40))
+    parts = [part.loc_ids(wanted, on="objectId").compute() for part in catalog.random_split([0.5, 0.5], seed=2)]
+    assert sorted(i for part in parts for i in part["objectId"]) == wanted
+    assert all(0 < len(part) < 40 for part in parts)

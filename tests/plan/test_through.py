@@ -1,5 +1,7 @@
 """Associations are written and read as HATS has them, and joins through them are the matches they were made of."""
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import lsdb_ts as lt
@@ -218,3 +220,18 @@ def test_ids_that_a_join_kept_once_are_linked_too(folder):
     assert made.columns == ["objectId_l", "objectId_r"]
     again = left.join(right, through=made).compute()
     assert sorted(again["objectId_l"]) == sorted(again["objectId_r"]) == sorted(LEFT["objectId"].to_pylist())
+
+
+def test_of_rows_that_share_an_id_a_link_is_of_the_one_it_lies_at(folder):
+    rng = np.random.default_rng(4)
+    table = pa.table({"id": np.arange(200) // 2, "ra": rng.uniform(0, 0.2, 200), "dec": rng.uniform(-0.1, 0.1, 200)})
+    stars = table.append_column("starId", pa.array(np.arange(200))).drop_columns(["id"])
+    left, right = in_memory(table, "l"), in_memory(stars, "r")
+    made = left.crossmatch(right, radius_arcsec=0.1).write_association(
+        folder / "shared", left, right, on=("id", "starId")
+    )
+    for rows in ((1000, 1000), (20, 1000), (3, 7)):
+        one, two = in_memory(table, "l", rows[0]), in_memory(stars, "r", rows[1])
+        frame = one.join(two, through=made, max_separation_arcsec=2000.0).compute()
+        assert sorted(frame["starId"].tolist()) == list(range(200))
+        assert (frame["id"] == frame["starId"] // 2).all()
