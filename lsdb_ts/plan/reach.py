@@ -20,8 +20,10 @@ from lsdb_ts.store.partition import Partition
 
 _FINER = 4
 """Sky near other sky is drawn with cells this many orders finer than the pixel: about the size of row groups."""
-_FEW_CELLS = 1024
+_FEW_CELLS = 1 << 14
 """That near a few places, such as those of looked-up ids, with the finest that reach: so many are listed quickly."""
+_BRIDGE = 64
+"""Gaps of that many fine cells are not left out: the few rows there cost less than to search for the gap's ends."""
 
 
 def in_reach(part: Partition, demand: Demand) -> NDArray[np.bool_]:
@@ -80,11 +82,15 @@ def _grown_here(sky: Ranges, width_arcsec: float, pixel: Pixel, about_arcsec: fl
         return here
     order = finest_order_reaching(width_arcsec)
     first, last = _touched(here, order)
-    if (last - first).sum() > _FEW_CELLS:
+    few = (last - first).sum() <= _FEW_CELLS
+    if not few:
         order = min(pixel.order + _FINER, order)
         first, last = _touched(here, order)
-    cells = np.unique(counted(first, last))
-    return Ranges.of_cells(neighbours(cells, order).ravel(), order)
+    cells = counted(first, last)
+    # In order already: only where one interval ends and the next begins may a cell stand twice.
+    cells = cells[np.append(np.full(min(cells.size, 1), True), cells[1:] > cells[:-1])]
+    near = Ranges.of_cells(neighbours(cells, order), order)
+    return near.bridged(_BRIDGE << (2 * (MAX_ORDER - order))) if few else near
 
 
 @functools.lru_cache(maxsize=64)

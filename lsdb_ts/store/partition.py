@@ -122,9 +122,12 @@ def slices(place: Indices, wanted: Ranges) -> tuple[Indices, Indices]:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     first = int(np.searchsorted(wanted.stops, place[0], side="right"))
     last = int(np.searchsorted(wanted.starts, place[-1], side="right"))
-    starts = np.searchsorted(place, wanted.starts[first:last])
-    counts = np.searchsorted(place, wanted.stops[first:last]) - starts
-    return starts[counts > 0], counts[counts > 0]
+    begins, ends = wanted.starts[first:last], wanted.stops[first:last]
+    starts = np.searchsorted(place, begins)
+    # Most small intervals hold nothing, as the place where they would start tells: no second search for these.
+    some = np.flatnonzero(place[np.minimum(starts, place.size - 1)] < ends)
+    counts = np.searchsorted(place, ends[some]) - starts[some]
+    return starts[some][counts > 0], counts[counts > 0]
 
 
 def runs(starts: Indices, counts: Indices) -> Indices:

@@ -41,7 +41,7 @@ def seen_in(table, k):
     return table.take(np.linspace(0, N_ROWS - 1, k).astype(int)).drop_columns([HEALPIX])
 
 
-@pytest.mark.parametrize("k", [10, 300])
+@pytest.mark.parametrize("k", [10, 300, 3_000])
 def test_positions_take_about_as_many_rows_of_a_sidecar_as_they_are(k, table, catalogs):
     seen = lt.from_dataframe(seen_in(table, k), name="seen")
     with recording() as reads:
