@@ -28,6 +28,8 @@ _RADIUS = 1.05
 """Upper bound of (distance from a pixel's centre to its farthest point) / (mean side): measured 0.82 at order 0 rising
 to 1.0431 at order 7, towards 1.045."""
 
+_EVEN_BITS = 0x5555555555555555
+
 # One thread in every call of the library: whoever runs many pixels is parallel already.
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -120,12 +122,23 @@ def neighbours(cells: ArrayLike, order: int) -> Indices:
         The pixel itself and its neighbours, in no promised order. Where fewer than eight touch (the corners at which
         three base pixels meet) the free places repeat the pixel itself.
     """
-    numbers = np.atleast_1d(np.asarray(cells)).astype(np.uint64)
-    if numbers.size == 0:
-        return np.empty((0, 9), dtype=np.int64)
-    found = healpix.kth_neighbourhood(numbers, order, 1, num_threads=1).astype(np.int64)
-    own = numbers.astype(np.int64)[:, None]
-    return np.where(found < 0, own, found)
+    numbers = np.atleast_1d(np.asarray(cells, dtype=np.int64))
+    found = np.empty((numbers.size, 9), dtype=np.int64)
+    # Inside a base pixel cells are a plain grid, with the bits of both coordinates in turn in their number. One is
+    # added to or taken from a coordinate where it stands, while carries run through the other's bits.
+    x_bits = np.int64(_EVEN_BITS & ((1 << (2 * order)) - 1))
+    y_bits = np.int64(x_bits << 1)
+    base, x, y = numbers & ~(x_bits | y_bits), numbers & x_bits, numbers & y_bits
+    columns = ((x - 1) & x_bits, x, ((x | y_bits) + 1) & x_bits)
+    for i, row in enumerate((((y - 1) & y_bits), y, ((y | x_bits) + 1) & y_bits)):
+        for j, column in enumerate(columns):
+            found[:, 3 * i + j] = base | row | column
+    edge = np.flatnonzero((x == 0) | (x == x_bits) | (y == 0) | (y == y_bits))
+    if edge.size:
+        own = numbers[edge]
+        across = healpix.kth_neighbourhood(own.astype(np.uint64), order, 1, num_threads=1).astype(np.int64)
+        found[edge] = np.where(across < 0, own[:, None], across)
+    return found
 
 
 def pixel_area_arcsec2(order: int) -> float:
