@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE
+from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Indices
 from lsdb_ts.store.skymap import write_skymap
 from lsdb_ts.store.write import SKYMAP_ORDER, Leaf, atomic, flush_names, leaf_path
 
@@ -62,14 +62,17 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
     layout = Layout.of(leaf.pixel for leaf in done)
     rows, size = sum(leaf.rows for leaf in done), sum(leaf.bytes for leaf in done)
     (root / "dataset").mkdir(parents=True, exist_ok=True)
-    skymap_order, histogram = _skymap(done)
+    skymap_order, cells, counts = _skymap(done)
     with ThreadPoolExecutor(thread_name_prefix="finish") as pool:
         # Each waits for the disk: together they wait once.
         written = [
             pool.submit(flush_names, {leaf_path(root, leaf.pixel).parent for leaf in done}),
             pool.submit(_write_parquet_metadata, root, info.schema, done),
             pool.submit(_write_partition_info, root, layout),
-            *(pool.submit(write_skymap, root / n, skymap_order, histogram) for n in ("skymap.fits", "point_map.fits")),
+            *(
+                pool.submit(write_skymap, root / n, skymap_order, cells, counts)
+                for n in ("skymap.fits", "point_map.fits")
+            ),
         ]
     for each in written:
         each.result()
@@ -85,7 +88,7 @@ def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> Non
         "hats_order": int(layout.orders.max()) if len(layout) else 0,
         "hats_max_rows": max((leaf.rows for leaf in done), default=0),
         "hats_estsize": max(1, size >> 10),
-        "moc_sky_fraction": float(np.mean(histogram > 0)),
+        "moc_sky_fraction": cells.size / (N_BASE << (2 * skymap_order)),
         **({"hats_primary_table_url": info.primary} if info.primary else {}),
         **({"hats_margin_threshold": info.margin_arcsec} if info.margin_arcsec else {}),
         **({"hats_cols_default": list(info.default_columns)} if info.default_columns else {}),
@@ -157,16 +160,16 @@ def _write_parquet_metadata(root: Path, schema: pa.Schema, leaves: Sequence[Leaf
         first.write_metadata_file(temporary)
 
 
-def _skymap(leaves: Sequence[Leaf]) -> tuple[int, np.ndarray]:
-    """Return the order and the rows per pixel of the whole sky, at the finest order all leaves were counted at."""
+def _skymap(leaves: Sequence[Leaf]) -> tuple[int, Indices, Indices]:
+    """Return order, occupied cells and the rows in each, at the finest order all leaves were counted at."""
     order = min((leaf.skymap_order for leaf in leaves), default=0)
     order = min(order, SKYMAP_ORDER)
-    histogram = np.zeros(N_BASE << (2 * order), dtype=np.int64)
-    for leaf in leaves:
-        if leaf.skymap:
-            cells = np.array([c for c, _ in leaf.skymap]) >> (2 * (leaf.skymap_order - order))
-            np.add.at(histogram, cells, np.array([n for _, n in leaf.skymap]))
-    return order, histogram
+    counted = [(cell >> (2 * (leaf.skymap_order - order)), rows) for leaf in leaves for cell, rows in leaf.skymap]
+    pairs = np.array(counted, dtype=np.int64).reshape(-1, 2)
+    cells, place = np.unique(pairs[:, 0], return_inverse=True)
+    rows = np.zeros(cells.size, dtype=np.int64)
+    np.add.at(rows, place, pairs[:, 1])
+    return order, cells, rows
 
 
 def _write_partition_info(root: Path, layout: Layout) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lsdb_ts.errors import CatalogError
-from lsdb_ts.sky.pixel import Indices
+from lsdb_ts.sky.pixel import N_BASE, Indices
 from lsdb_ts.store.files import AnyPath, read_files
 from lsdb_ts.store.write import atomic
 
@@ -54,7 +54,7 @@ def read_skymap(root: AnyPath) -> tuple[int, Indices, Indices] | None:
     return order, cells[by_place], rows[by_place]
 
 
-def write_skymap(path: Path, order: int, rows: Indices) -> None:
+def write_skymap(path: Path, order: int, cells: Indices, rows: Indices) -> None:
     """Write a map of the whole sky: all cells in their order, or pairs of cell and value where most are empty.
 
     Parameters
@@ -63,17 +63,20 @@ def write_skymap(path: Path, order: int, rows: Indices) -> None:
         The FITS file; it appears whole or not at all.
     order : int
         HEALPix order.
-    rows : numpy.ndarray of int64, shape (12 * 4^order,)
-        Value of each NESTED cell.
+    cells, rows : numpy.ndarray of int64, shape (n,)
+        Occupied NESTED cells in rising order, and the value of each.
     """
     from astropy.io import fits
 
-    occupied = np.flatnonzero(rows)
-    sparse = 2 * occupied.size < rows.size
-    values = rows[occupied] if sparse else rows
+    n = N_BASE << (2 * order)
+    sparse = 2 * cells.size < n
+    values = rows
+    if not sparse:
+        values = np.zeros(n, dtype=np.int64)
+        values[cells] = rows
     columns = [fits.Column("VALUE", "K", array=values)]
     if sparse:
-        columns.insert(0, fits.Column("PIXEL", "K", array=occupied))
+        columns.insert(0, fits.Column("PIXEL", "K", array=cells))
     hdu = fits.BinTableHDU.from_columns(columns)
     hdu.header.update(
         {
@@ -82,7 +85,7 @@ def write_skymap(path: Path, order: int, rows: Indices) -> None:
             "ORDERING": "NESTED",
             "COORDSYS": "C",
             "NSIDE": 1 << order,
-            **({"OBS_NPIX": occupied.size} if sparse else {"FIRSTPIX": 0, "LASTPIX": rows.size - 1}),
+            **({"OBS_NPIX": cells.size} if sparse else {"FIRSTPIX": 0, "LASTPIX": n - 1}),
         }
     )
     with atomic(path) as temporary:

@@ -144,8 +144,10 @@ def write_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Leaf:
         _write_parquet(table, temporary, _row_group_edges(place, table.nbytes, pixel.order))
         size = temporary.stat().st_size
     order = min(max(SKYMAP_ORDER, pixel.order), pixel.order + _SKYMAP_DEPTH)
-    cells, counts = np.unique(cell_of(place, order), return_counts=True)
-    return Leaf(pixel, table.num_rows, size, order, tuple(zip(cells.tolist(), counts.tolist(), strict=True)))
+    cells = cell_of(place, order)
+    first = np.flatnonzero(np.append(True, cells[1:] != cells[:-1])) if cells.size else np.empty(0, np.int64)
+    counts = np.diff(np.append(first, cells.size))
+    return Leaf(pixel, table.num_rows, size, order, tuple(zip(cells[first].tolist(), counts.tolist(), strict=True)))
 
 
 def _write_parquet(table: pa.Table, path: Path, edges: np.ndarray) -> None:
