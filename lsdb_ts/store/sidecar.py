@@ -127,7 +127,7 @@ def _expected(place: Indices, wanted: Ranges) -> int:
     if len(wanted) <= _COUNTED or place.size == 0:
         return int(slices(place, wanted)[1].sum())
     start, stop = int(place[0]), int(place[-1]) + 1
-    here = wanted.intersection(Ranges.of([start], [stop]))
+    here = wanted.clipped(start, stop)
     return int(place.size * (float((here.stops - here.starts).sum()) / (stop - start)))
 
 
