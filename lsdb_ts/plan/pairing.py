@@ -191,10 +191,11 @@ class Pairing:
         widest = max(left, right)
         mine = grown(demand.sky, left, demand, widest)
         theirs = grown(demand.sky, right, demand, widest)
+        # Rows of one side matter near those of the other that are asked for, which are no farther out than their halo.
         if kept in ("pairs", "right"):
-            mine = common(mine, grown(self.right.sky, max(left, reach), demand, widest))
+            mine = common(mine, grown(self.right.sky, max(left, reach), demand, right))
         if kept in ("pairs", "left"):
-            theirs = common(theirs, grown(self.left.sky, right, demand, widest))
+            theirs = common(theirs, grown(self.left.sky, right, demand, left))
         return mine, theirs
 
 

@@ -211,11 +211,15 @@ class HatsSource:
     def _files(self, request: Request) -> list[AnyPath]:
         self.catalog.learn_footers()
         layout, pixel, halo_arcsec = self.catalog.layout, request.pixel, request.halo_arcsec
-        if len(request.wanted) == 0:
+        wanted = request.wanted
+        if len(wanted) == 0:
             return []
         home = layout.overlapping(pixel.start, pixel.stop)
         files = [path for i in home for path in self.catalog.leaf_files(layout[i])]
         if halo_arcsec <= 0:
+            return files
+        if home and layout.starts[home[0]] <= wanted.starts[0] and wanted.stops[-1] <= layout.stops[home[-1]]:
+            # Few positions seldom lie at an edge: nothing beyond it matters then.
             return files
         leaf = layout[home[0]] if len(home) == 1 else None
         if leaf is not None and leaf.order <= pixel.order and self.serves_halo(halo_arcsec):
@@ -223,7 +227,7 @@ class HatsSource:
             assert margin is not None
             stored = leaf in set(margin.layout.take(slice(*_place_of(margin.layout, leaf))))
             return files + (margin.leaf_files(leaf) if stored else [])
-        near = np.flatnonzero(request.wanted.overlaps(layout.starts, layout.stops))
+        near = np.flatnonzero(wanted.overlaps(layout.starts, layout.stops))
         return files + [path for i in near if i not in home for path in self.catalog.leaf_files(layout[int(i)])]
 
     def _columns_read(self, columns: Sequence[str]) -> list[str]:

@@ -66,3 +66,14 @@ def test_partitions_without_positions_are_no_piece_of_work(table, catalogs):
     inside = table.filter(pa.array((place >= one.start) & (place < one.stop))).slice(0, 50).drop_columns([HEALPIX])
     chain = lt.crossmatch([lt.from_dataframe(inside, name="seen"), *catalogs], radius_arcsec=1.0)
     assert list(chain.layout) == [one]
+
+
+def test_positions_of_other_partitions_are_not_looked_up_in_this_one(table, catalogs):
+    one = catalogs[0].layout[0]
+    place = table[HEALPIX].to_numpy()
+    # Twenty rows on either side of an edge, none of them next to it.
+    edge = int(np.searchsorted(place, one.stop))
+    seen = lt.from_dataframe(table.slice(edge - 20, 40).drop_columns([HEALPIX]), name="seen")
+    with recording() as reads:
+        assert seen.crossmatch(catalogs[0], radius_arcsec=1.0).to_arrow().num_rows == 40
+    assert sum(read.bytes for read in reads) == 40 * ROW_BYTES

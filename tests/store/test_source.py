@@ -8,7 +8,7 @@ import pytest
 
 from lsdb_ts.errors import CatalogError, InputError, PlanError, PositionError
 from lsdb_ts.schema import HEALPIX
-from lsdb_ts.sky import Pixel, border
+from lsdb_ts.sky import Pixel, Ranges, border
 from lsdb_ts.sky.pixel import cell_of
 from lsdb_ts.store import write
 from lsdb_ts.store.hats import open_hats
@@ -135,6 +135,17 @@ def test_a_margin_wide_enough_is_read_instead_of_the_neighbours(sources, layout)
             source.partition(Request(leaf, COLUMNS, {}, halo_arcsec))
         roots = {r.path.relative_to(source.catalog.path.parent).parts[0] for r in reads}
         assert roots == ({"stars", "margin"} if stored else {"stars"})
+
+
+@pytest.mark.parametrize("kind", ["ours without", "ours with a margin"])
+def test_what_lies_beyond_a_leaf_is_not_opened_for_sky_inside_it(kind, sources, layout):
+    leaf = max(layout)
+    inside = next(iter(leaf.children(leaf.order + 1)))
+    for sky, one in ((inside, True), (leaf, True), (leaf.parent(leaf.order - 1), False)):
+        with recording() as reads:
+            wanted = Ranges.of([sky.start], [sky.stop])
+            sources[kind].partition(Request(leaf, COLUMNS, {}, MARGIN, wanted))
+        assert (len({r.path for r in reads}) == 1) == one
 
 
 def test_only_the_row_groups_of_the_pixel_and_its_halo_are_read(sources, layout):
