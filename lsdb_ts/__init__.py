@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lsdb_ts.catalog import Catalog, concat, crossmatch, from_dataframe, open_catalog
     from lsdb_ts.features import FeatureSet
     from lsdb_ts.learn import ModelBundle, train
+    from lsdb_ts.plan.matching.algorithm import Algorithm, Pairs
     from lsdb_ts.run.cluster import cluster
     from lsdb_ts.sky import Box, Cone, Cones, Moc, Pixel, Polygon, propagate
     from lsdb_ts.views import plot_confusion, plot_folded, plot_lightcurve, plot_lightcurves, plot_sky
@@ -27,6 +28,8 @@ _HOMES = {
     "FeatureSet": "features",
     "ModelBundle": "learn",
     "train": "learn",
+    "Algorithm": "plan.matching.algorithm",
+    "Pairs": "plan.matching.algorithm",
     "cluster": "run.cluster",
     "Box": "sky",
     "Cone": "sky",
@@ -43,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Algorithm",
     "Box",
     "Catalog",
     "Cone",
@@ -50,6 +54,7 @@ __all__ = [
     "FeatureSet",
     "Moc",
     "ModelBundle",
+    "Pairs",
     "Pixel",
     "Polygon",
     "cluster",

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.columns import Assign, Select
-from lsdb_ts.plan.epochs import Epochs
-from lsdb_ts.plan.expression import Expression, Predicate
-from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.functions.frame import to_frame
+from lsdb_ts.plan.language.epochs import Epochs
+from lsdb_ts.plan.language.expression import Expression, Predicate
+from lsdb_ts.plan.language.syntax import FUNCTIONS
 from lsdb_ts.plan.node import Node, whole
-from lsdb_ts.plan.syntax import FUNCTIONS
 from lsdb_ts.schema import HEALPIX, find, is_nested, require, unit_of
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.column import Column
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.columns import Assign, Cast, Rename, Select
-from lsdb_ts.plan.expression import Expression, Predicate
+from lsdb_ts.plan.language.expression import Expression, Predicate
+from lsdb_ts.plan.language.types import arrow_type
 from lsdb_ts.plan.rows import filtered
-from lsdb_ts.plan.types import arrow_type
 from lsdb_ts.schema import has_parts, require
 
 

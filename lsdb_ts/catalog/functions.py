@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.apply import Extend, Map
 from lsdb_ts.plan.columns import Select
-from lsdb_ts.plan.frame import FIRST_PIXEL, FrameFunction
-from lsdb_ts.plan.meta import declared, declared_output
+from lsdb_ts.plan.functions.apply import Extend, Map
+from lsdb_ts.plan.functions.frame import FIRST_PIXEL, FrameFunction
+from lsdb_ts.plan.functions.meta import declared, declared_output
+from lsdb_ts.plan.functions.rowfunction import RowFunction
 from lsdb_ts.plan.node import expanded
-from lsdb_ts.plan.rowfunction import RowFunction
 from lsdb_ts.schema import HEALPIX, Roles, require
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.plan.grouping import GroupMoments
+from lsdb_ts.plan.functions.grouping import GroupMoments
+from lsdb_ts.plan.functions.reduction import FUNCTIONS, is_number, over
 from lsdb_ts.plan.node import whole
-from lsdb_ts.plan.reduction import FUNCTIONS, is_number, over
 from lsdb_ts.schema import has_parts, require
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import IdError, PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.frame import to_frame
-from lsdb_ts.plan.lookup import Lookup, arrow_ids, as_ids, home_of
+from lsdb_ts.plan.functions.frame import to_frame
+from lsdb_ts.plan.joining.lookup import Lookup, arrow_ids, as_ids, home_of
 from lsdb_ts.plan.node import Node, expanded
 from lsdb_ts.schema import Roles, is_nested, require
 from lsdb_ts.store.hats import HatsCatalog

@@ -10,16 +10,16 @@ from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.catalog.ids import IdVerbs
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Direction
-from lsdb_ts.plan.asof import JoinAsOf, tolerance_of
-from lsdb_ts.plan.concat import Concat
-from lsdb_ts.plan.join import Join
-from lsdb_ts.plan.keys import Keys
-from lsdb_ts.plan.links import Associate, Links, place_too, scan_of
-from lsdb_ts.plan.nest import Nest
+from lsdb_ts.plan.joining.asof import JoinAsOf, tolerance_of
+from lsdb_ts.plan.joining.concat import Concat
+from lsdb_ts.plan.joining.join import Join
+from lsdb_ts.plan.joining.keys import Keys
+from lsdb_ts.plan.joining.links import Associate, Links, place_too, scan_of
+from lsdb_ts.plan.joining.nest import Nest
+from lsdb_ts.plan.joining.sides import Sides
+from lsdb_ts.plan.joining.through import Through
 from lsdb_ts.plan.node import Node, Unary
 from lsdb_ts.plan.scan import Scan
-from lsdb_ts.plan.sides import Sides
-from lsdb_ts.plan.through import Through
 from lsdb_ts.store.association import DISTANCE, Association
 from lsdb_ts.store.files import local
 from lsdb_ts.store.hats import open_hats

@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.plan.algorithm import Algorithm, Nearest
-from lsdb_ts.plan.likelihood import Likely, PositionError
-from lsdb_ts.plan.motion import Epochs, Motion, julian_year
+from lsdb_ts.plan.matching.algorithm import Algorithm, Nearest
+from lsdb_ts.plan.matching.likelihood import Likely, PositionError
+from lsdb_ts.plan.matching.motion import Epochs, Motion, julian_year
+from lsdb_ts.plan.matching.pairing import Pairing
+from lsdb_ts.plan.matching.score import Scored
 from lsdb_ts.plan.node import Node
-from lsdb_ts.plan.pairing import Pairing
-from lsdb_ts.plan.score import Scored
 from lsdb_ts.schema import has_parts
 from lsdb_ts.sky.angles import arcseconds
 from lsdb_ts.sky.pixel import SKY_STOP
@@ -67,7 +67,7 @@ class MatchOptions:
             algorithm = self._algorithm(left, right, radius, n_neighbors)
         elif not isinstance(algorithm, Algorithm):
             raise PlanError(
-                f"algorithm={algorithm!r}: need an object of a subclass of lsdb_ts.plan.algorithm.Algorithm; a "
+                f"algorithm={algorithm!r}: need an object of a subclass of lt.Algorithm; a "
                 f"function that says how good a pair is goes to score="
             )
         elif given := self._given({f.name for f in fields(self)} - set(_EPOCHS)):

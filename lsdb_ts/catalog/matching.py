@@ -10,10 +10,10 @@ import pyarrow as pa
 from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.catalog.match_options import MatchOptions
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.algorithm import Algorithm
-from lsdb_ts.plan.crossnest import MatchNested
-from lsdb_ts.plan.frame import from_frame
-from lsdb_ts.plan.match import Match, Naming
+from lsdb_ts.plan.functions.frame import from_frame
+from lsdb_ts.plan.matching.algorithm import Algorithm
+from lsdb_ts.plan.matching.crossnest import MatchNested
+from lsdb_ts.plan.matching.match import Match, Naming
 from lsdb_ts.plan.node import Node
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import COORDINATES
@@ -62,7 +62,7 @@ class MatchVerbs(CatalogBase):
             For names that stand on both sides; by default the catalogs' names (``_left``, ``_right`` if equal).
         algorithm : Algorithm, optional
             What finds the pairs instead of the radius and the number: an object of a subclass of
-            :class:`lsdb_ts.plan.algorithm.Algorithm`.
+            :class:`lsdb_ts.plan.matching.algorithm.Algorithm`.
 
         Other Parameters
         ----------------
@@ -88,7 +88,7 @@ class MatchVerbs(CatalogBase):
             ``score(left, right)`` (adds ``_score``). It is given two frames with a row for each candidate pair, and
             returns how good each is: the higher the better, NaN for no pair. It is given all columns of both sides, so
             select those it needs before, or name them: ``algorithm=Scored(function=..., right_columns=("mag",), ...)``
-            (:class:`lsdb_ts.plan.score.Scored`).
+            (:class:`lsdb_ts.plan.matching.score.Scored`).
         density_per_arcmin2 : float
             Rows of the right side in a square arcminute; for likelihood ratios.
 

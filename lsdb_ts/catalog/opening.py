@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from lsdb_ts.catalog.catalog import Catalog
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.frame import from_frame
-from lsdb_ts.plan.links import scan_of
+from lsdb_ts.plan.functions.frame import from_frame
+from lsdb_ts.plan.joining.links import scan_of
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import Roles
 from lsdb_ts.store.hats import open_hats

@@ -15,7 +15,7 @@ from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import Explanation, explain
-from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.functions.frame import to_frame
 from lsdb_ts.plan.node import whole
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import HEALPIX

@@ -11,9 +11,9 @@ import numpy as np
 
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.functions.frame import to_frame
+from lsdb_ts.plan.functions.reduction import Smallest, over
 from lsdb_ts.plan.node import whole
-from lsdb_ts.plan.reduction import Smallest, over
 from lsdb_ts.plan.sample import ALL, Draw, Sample, lot
 
 if TYPE_CHECKING:

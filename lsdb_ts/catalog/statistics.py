@@ -12,8 +12,18 @@ import pyarrow as pa
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.groups import Groups
 from lsdb_ts.errors import PlanError, did_you_mean
+from lsdb_ts.plan.functions.reduction import (
+    FUNCTIONS,
+    Cells,
+    Counts,
+    Moments,
+    RowCount,
+    Summary,
+    is_number,
+    over,
+    value_type,
+)
 from lsdb_ts.plan.node import Node, Unary, needs_positions, nodes_of, whole
-from lsdb_ts.plan.reduction import FUNCTIONS, Cells, Counts, Moments, RowCount, Summary, is_number, over, value_type
 from lsdb_ts.plan.rows import FilterEpochs
 from lsdb_ts.plan.sample import Draw, id_of, lot
 from lsdb_ts.plan.scan import Scan

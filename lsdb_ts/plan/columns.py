@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.epochs import Epochs
-from lsdb_ts.plan.expression import Expression
+from lsdb_ts.plan.language.epochs import Epochs
+from lsdb_ts.plan.language.expression import Expression
+from lsdb_ts.plan.language.types import converted, keeps_order, type_of
 from lsdb_ts.plan.node import Unary, expanded
-from lsdb_ts.plan.types import converted, keeps_order, type_of
 from lsdb_ts.schema import HEALPIX, find, has_parts, is_nested, project, require, without_role
 from lsdb_ts.store.partition import Partition, keep_parts
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.epochs import Epochs
-from lsdb_ts.plan.expression import Predicate
+from lsdb_ts.plan.language.epochs import Epochs
+from lsdb_ts.plan.language.expression import Predicate
 from lsdb_ts.plan.node import Node, Unary, needs_positions
 from lsdb_ts.schema import HEALPIX, is_nested, require
 from lsdb_ts.sky.layout import Layout

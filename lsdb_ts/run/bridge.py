@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.frame import to_frame
+from lsdb_ts.plan.functions.frame import to_frame
 from lsdb_ts.plan.node import Node, check, expanded, output_schema, produce
 from lsdb_ts.run.execute import finished
 from lsdb_ts.schema import HEALPIX

@@ -47,16 +47,19 @@ class Ranges:
         return cls(a[first], reach[last])
 
     @classmethod
-    def of_cells(cls, cells: ArrayLike, order: int) -> Ranges:
-        """Unite pixels of one order."""
+    def of_cells(cls, cells: ArrayLike, order: int, bridged: int = 0) -> Ranges:
+        """Unite pixels of one order, with the gaps that are at most ``bridged`` pixels wide.
+
+        >>> len(Ranges.of_cells([1, 2, 4, 8], 5)), len(Ranges.of_cells([1, 2, 4, 8], 5, bridged=1))
+        (3, 2)
+        """
         numbers = np.sort(np.asarray(cells, dtype=np.int64), axis=None)
         if numbers.size == 0:
             return cls(numbers, numbers)
-        apart = np.diff(numbers) > 1
+        before = np.flatnonzero(numbers[1:] - numbers[:-1] > 1 + bridged)
         shift = np.int64(2 * (MAX_ORDER - order))
-        return cls(
-            numbers[np.concatenate([[True], apart])] << shift, (numbers[np.concatenate([apart, [True]])] + 1) << shift
-        )
+        first, last = np.append(0, before + 1), np.append(before, numbers.size - 1)
+        return cls(numbers[first] << shift, (numbers[last] + 1) << shift)
 
     def __len__(self) -> int:
         return int(self.starts.size)
@@ -91,16 +94,6 @@ class Ranges:
         if last <= first:
             return Ranges(self.starts[:0], self.stops[:0])
         return Ranges(np.maximum(self.starts[first:last], start), np.minimum(self.stops[first:last], stop))
-
-    def bridged(self, gap: int) -> Ranges:
-        """Return the set with its gaps filled that are at most so many order-29 numbers wide: fewer, longer intervals.
-
-        >>> list(Ranges.of([0, 12, 30], [10, 20, 40]).bridged(2))
-        [(0, 20), (30, 40)]
-        """
-        apart = self.starts[1:] - self.stops[:-1] > gap
-        some = np.full(min(len(self), 1), True)
-        return Ranges(self.starts[np.append(some, apart)], self.stops[np.append(apart, some)])
 
     def covers(self, starts: ArrayLike, stops: ArrayLike) -> NDArray[np.bool_]:
         """Tell which (not empty) intervals lie in the set as a whole."""

@@ -11,7 +11,7 @@ import pytest
 import lsdb_ts as lt
 from lsdb_ts.catalog.matching import crossmatch
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.algorithm import Algorithm, Pairs
+from lsdb_ts.plan.matching.algorithm import Algorithm, Pairs
 from lsdb_ts.schema import Roles, with_unit
 from lsdb_ts.store.read import recording
 from lsdb_ts.testing import assert_lazy, assert_reads

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdb_ts.plan.algorithm import Nearest
+from lsdb_ts.plan.matching.algorithm import Nearest
 from lsdb_ts.plan.node import Node, produce, whole
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.sky import Layout, propagate, spatial_index

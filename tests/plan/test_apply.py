@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 import pytest
 
 from lsdb_ts.errors import PlanError, RunError
-from lsdb_ts.plan.apply import Extend, Map
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.functions.apply import Extend, Map
 from lsdb_ts.plan.node import produce, whole
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.schema import HEALPIX

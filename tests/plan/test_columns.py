@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lsdb_ts.errors import PlanError, RunError
 from lsdb_ts.plan.columns import Assign, Cast, Rename
-from lsdb_ts.plan.expression import Expression
+from lsdb_ts.plan.language.expression import Expression
+from lsdb_ts.plan.language.types import arrow_type, converted, keeps_order
 from lsdb_ts.plan.node import whole
-from lsdb_ts.plan.types import arrow_type, converted, keeps_order
 from lsdb_ts.schema import Roles, find, unit_of, with_unit
 from lsdb_ts.testing import assert_lazy, assert_reads
 from tests.plan.test_rows import ROWS, TABLE, assert_curves, epochs, there

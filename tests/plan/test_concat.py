@@ -7,7 +7,7 @@ import pytest
 
 from lsdb_ts.catalog.joins import concat
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.promote import promoted
+from lsdb_ts.plan.joining.promote import promoted
 from lsdb_ts.schema import Roles, unit_of, with_unit
 from lsdb_ts.sky.sphere import separation_arcsec
 from lsdb_ts.testing import assert_reads

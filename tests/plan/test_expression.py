@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lsdb_ts.errors import InputError, PlanError
-from lsdb_ts.plan.expression import Expression, Predicate
+from lsdb_ts.plan.language.expression import Expression, Predicate
 
 N = 400
 

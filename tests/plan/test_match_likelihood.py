@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.matching.score import Scored
 from lsdb_ts.plan.node import whole
-from lsdb_ts.plan.score import Scored
 from lsdb_ts.schema import Roles, with_unit
 from tests.oracles import pairs_within
 from tests.skycases import in_memory, neighbours_table, objects_table

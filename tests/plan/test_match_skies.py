@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lsdb_ts.catalog import Catalog
-from lsdb_ts.plan.algorithm import Nearest
-from lsdb_ts.plan.match import Match, Naming
+from lsdb_ts.plan.matching.algorithm import Nearest
+from lsdb_ts.plan.matching.match import Match, Naming
+from lsdb_ts.plan.matching.pairing import Pairing
 from lsdb_ts.plan.node import nodes_of, produce, whole
-from lsdb_ts.plan.pairing import Pairing
 from tests.oracles import pairs_within
 from tests.plan.matchcases import Rows, brute_pairs, computed, joined, mag_of, random_side, random_sky
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 import lsdb_ts as lt
-from lsdb_ts.plan import reach
+from lsdb_ts.plan.matching import reach
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import spatial_index
 from lsdb_ts.sky.pixel import neighbours

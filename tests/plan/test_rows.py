@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsdb_ts.errors import InputError, PlanError
-from lsdb_ts.plan.epochs import Epochs, reduced
+from lsdb_ts.plan.language.epochs import Epochs, reduced
 from lsdb_ts.plan.node import check, produce, whole
 from lsdb_ts.plan.rows import Filter, FilterEpochs
 from lsdb_ts.testing import assert_lazy, assert_reads
@@ -180,7 +180,7 @@ def test_what_cannot_be_asked_of_epochs_is_known_before_any_row_is_read(catalog,
 
 
 def test_nodes_refuse_what_is_not_theirs(catalog):
-    from lsdb_ts.plan.expression import Predicate
+    from lsdb_ts.plan.language.expression import Predicate
 
     with pytest.raises(PlanError, match="is not a nested column"):
         FilterEpochs(catalog.plan, Predicate.parse("mag < 3"), "mag")

@@ -89,8 +89,7 @@ def _grown_here(sky: Ranges, width_arcsec: float, pixel: Pixel, about_arcsec: fl
     cells = counted(first, last)
     # In order already: only where one interval ends and the next begins may a cell stand twice.
     cells = cells[np.append(np.full(min(cells.size, 1), True), cells[1:] > cells[:-1])]
-    near = Ranges.of_cells(neighbours(cells, order), order)
-    return near.bridged(_BRIDGE << (2 * (MAX_ORDER - order))) if few else near
+    return Ranges.of_cells(neighbours(cells, order), order, bridged=_BRIDGE if few else 0)
 
 
 @functools.lru_cache(maxsize=64)

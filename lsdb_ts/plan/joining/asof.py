@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Timed
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.join import limits_of
-from lsdb_ts.plan.keys import Keys, ids_of, separations
+from lsdb_ts.plan.joining.join import limits_of
+from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
+from lsdb_ts.plan.joining.sides import Sides
+from lsdb_ts.plan.matching.reach import grown
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.reach import grown
-from lsdb_ts.plan.sides import Sides
 from lsdb_ts.schema import HEALPIX, require, unit_of
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout

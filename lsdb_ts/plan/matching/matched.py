@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lsdb_ts.plan.algorithm import Indices, Pairs
+from lsdb_ts.plan.matching.algorithm import Indices, Pairs
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.store.partition import Partition
 

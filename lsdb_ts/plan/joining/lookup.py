@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.apply import Extend
-from lsdb_ts.plan.asof import JoinAsOf
 from lsdb_ts.plan.columns import Assign, Rename, Select
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.forecast import Forecast
-from lsdb_ts.plan.join import Join
-from lsdb_ts.plan.nest import Nest
+from lsdb_ts.plan.functions.apply import Extend
+from lsdb_ts.plan.joining.asof import JoinAsOf
+from lsdb_ts.plan.joining.join import Join
+from lsdb_ts.plan.joining.nest import Nest
 from lsdb_ts.plan.node import Node, Unary
 from lsdb_ts.plan.rows import Cut, Filter, FilterEpochs, Pick
 from lsdb_ts.plan.sample import Sample

@@ -12,14 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.plan.algorithm import Pairs
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.forecast import Forecast, pairs_of
-from lsdb_ts.plan.matched import Choice, Rows, marked, of_either, of_left, of_pairs, taken
-from lsdb_ts.plan.motion import check_frames
+from lsdb_ts.plan.matching.algorithm import Pairs
+from lsdb_ts.plan.matching.matched import Choice, Rows, marked, of_either, of_left, of_pairs, taken
+from lsdb_ts.plan.matching.motion import check_frames
+from lsdb_ts.plan.matching.pairing import Kept, Pairing, check_halos
+from lsdb_ts.plan.matching.reach import in_reach
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, check_halos
-from lsdb_ts.plan.reach import in_reach
 from lsdb_ts.schema import HEALPIX, with_astrometry, with_role, with_unit, without_astrometry, without_role
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges

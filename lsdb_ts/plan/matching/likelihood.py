@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.algorithm import Pairs, Ranked, Side
-from lsdb_ts.plan.motion import floats
+from lsdb_ts.plan.matching.algorithm import Pairs, Ranked, Side
+from lsdb_ts.plan.matching.motion import floats
 from lsdb_ts.plan.node import Node
 from lsdb_ts.schema import Roles, angle_unit_of, require
 from lsdb_ts.sky.angles import arcseconds

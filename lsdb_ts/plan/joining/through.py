@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.join import limits_of
-from lsdb_ts.plan.keys import Keys, ids_of, separations
-from lsdb_ts.plan.links import Links
+from lsdb_ts.plan.joining.join import limits_of
+from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
+from lsdb_ts.plan.joining.links import Links
+from lsdb_ts.plan.joining.sides import Sides, with_unpaired
+from lsdb_ts.plan.matching.reach import grown, in_reach
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.reach import grown, in_reach
-from lsdb_ts.plan.sides import Sides, with_unpaired
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.apply import Map
+from lsdb_ts.plan.functions.apply import Map
 from lsdb_ts.plan.node import Node
 from lsdb_ts.plan.sample import ALL, Draw, lot
 from lsdb_ts.schema import HEALPIX, find, has_parts, plain

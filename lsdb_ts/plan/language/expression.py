@@ -24,9 +24,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError, PlanError
-from lsdb_ts.plan import bounds as skipping
-from lsdb_ts.plan.evaluate import Scope, epochs_of, evaluate
-from lsdb_ts.plan.syntax import names, parse, written
+from lsdb_ts.plan.language import bounds as skipping
+from lsdb_ts.plan.language.evaluate import Scope, epochs_of, evaluate
+from lsdb_ts.plan.language.syntax import names, parse, written
 from lsdb_ts.schema import find, is_nested, project, require
 from lsdb_ts.store.read import Bounds
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from lsdb_ts.plan.functions.reduction import is_number, sum_type, value_type
 from lsdb_ts.plan.node import Node
-from lsdb_ts.plan.reduction import is_number, sum_type, value_type
 
 if TYPE_CHECKING:
     import pandas

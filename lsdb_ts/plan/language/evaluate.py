@@ -19,8 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.epochs import Epochs, reduced
-from lsdb_ts.plan.syntax import FUNCTIONS, OPEN, TEXT_TESTS, called, constant, is_reduction, names, operands, written
+from lsdb_ts.plan.language.epochs import Epochs, reduced
+from lsdb_ts.plan.language.syntax import (
+    FUNCTIONS,
+    OPEN,
+    TEXT_TESTS,
+    called,
+    constant,
+    is_reduction,
+    names,
+    operands,
+    written,
+)
 from lsdb_ts.schema import is_nested
 
 _COMPARE: Mapping[type[ast.cmpop], tuple[Any, Any]] = {

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import intersected
-from lsdb_ts.plan.evaluate import of_kind
-from lsdb_ts.plan.syntax import OPEN, constant, written
+from lsdb_ts.plan.language.evaluate import of_kind
+from lsdb_ts.plan.language.syntax import OPEN, constant, written
 from lsdb_ts.schema import find, plain
 from lsdb_ts.store.read import Bounds
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.forecast import Forecast
+from lsdb_ts.plan.joining.promote import unified
 from lsdb_ts.plan.node import Node, expanded, needs_positions, output_schema
-from lsdb_ts.plan.promote import unified
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.align import align_outer
 from lsdb_ts.sky.layout import Layout

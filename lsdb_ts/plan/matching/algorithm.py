@@ -78,7 +78,7 @@ class Algorithm(ABC):
     A subclass has a ``radius_arcsec``, beyond which it never looks for a partner, and :meth:`pairs`. Whether two rows
     are a pair may depend on the rows within that radius of either of them, and on nothing else: then the result does
     not depend on how the sky is cut into pixels. All else has a default, and can be set as an attribute. An algorithm
-    that only has to say how good a pair is needs no subclass: see :class:`~lsdb_ts.plan.score.Scored`.
+    that only has to say how good a pair is needs no subclass: see :class:`~lsdb_ts.plan.matching.score.Scored`.
 
     Attributes
     ----------

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.match import DISTANCE
-from lsdb_ts.plan.matched import Choice, marked, taken
-from lsdb_ts.plan.motion import check_frames
+from lsdb_ts.plan.matching.match import DISTANCE
+from lsdb_ts.plan.matching.matched import Choice, marked, taken
+from lsdb_ts.plan.matching.motion import check_frames
+from lsdb_ts.plan.matching.pairing import Kept, Pairing, check_halos
+from lsdb_ts.plan.matching.reach import in_reach
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.pairing import Kept, Pairing, check_halos
-from lsdb_ts.plan.reach import in_reach
 from lsdb_ts.schema import has_parts, with_unit
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import IdError, PlanError
 from lsdb_ts.kernels.nest import find_parents, group_owned
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.keys import Keys, ids_of, separations
+from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
+from lsdb_ts.plan.matching.reach import grown, in_reach
 from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.plan.reach import grown, in_reach
 from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain
 from lsdb_ts.sky.align import align_outer
 from lsdb_ts.sky.layout import Layout

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions
-from lsdb_ts.plan.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.forecast import Forecast
-from lsdb_ts.plan.motion import Motion
+from lsdb_ts.plan.matching.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
+from lsdb_ts.plan.matching.motion import Motion
+from lsdb_ts.plan.matching.reach import grown, grown_whole
 from lsdb_ts.plan.node import Node, check, expanded, needs_positions
-from lsdb_ts.plan.reach import grown, grown_whole
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align, align_outer
 from lsdb_ts.sky.halo import dilated
