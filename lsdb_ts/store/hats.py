@@ -205,7 +205,9 @@ def _catalog_schema(schema: pa.Schema) -> pa.Schema:
 
 def _layout_of(folder: AnyPath, properties: Mapping[str, str], listing: bytes | None) -> Layout:
     if listing is not None:
-        table = pyarrow.csv.read_csv(pa.BufferReader(listing))
+        # On one thread: a process that ends right after Arrow started threads of its own is sometimes aborted.
+        options = pyarrow.csv.ReadOptions(use_threads=False)
+        table = pyarrow.csv.read_csv(pa.BufferReader(listing), read_options=options)
         if table.num_rows == 0:
             return Layout.of_arrays([], [])
         return Layout.of_arrays(table.column("Norder").to_numpy(), table.column("Npix").to_numpy())
