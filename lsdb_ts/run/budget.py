@@ -5,6 +5,8 @@ How much a piece reads, the plan estimates.
 
 from __future__ import annotations
 
+import os
+
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import in_bytes, peaks
@@ -27,9 +29,7 @@ def memory_per_task() -> int | None:
             if worker.get("memory_limit")
         ]
         return min(limits, default=None)
-    import psutil
-
-    return int(psutil.virtual_memory().total // cores())
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // cores())
 
 
 def check_budget(node: Node, demand: Demand) -> None:
