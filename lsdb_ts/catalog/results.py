@@ -79,9 +79,10 @@ class ResultVerbs(CatalogBase):
         Returns
         -------
         mapping
-            For a match or a join, under the names of both sides: ``left_rows`` looked at = ``matched`` +
-            ``unmatched``, ``pairs`` and ``pairs_from_halo``; where right rows are kept, ``right_rows`` and
-            ``right_unmatched``, too.
+            For a match, under the names of both sides: ``left_rows`` looked at = ``matched`` + ``unmatched``,
+            ``pairs`` and ``pairs_from_halo``; where right rows are kept, ``right_rows`` and ``right_unmatched``, too.
+            For a join by id likewise, without ``unmatched``; through an association ``links``, ``pairs`` and
+            ``right_missing``.
             For a nesting, under the name of the nested column: ``children`` = ``nested`` + ``orphans``.
         """
         from lsdb_ts.run.execute import compute

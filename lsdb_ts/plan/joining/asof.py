@@ -15,22 +15,20 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Timed
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.joining.join import limits_of
 from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
-from lsdb_ts.plan.joining.sides import Sides
+from lsdb_ts.plan.joining.sides import SideBySide
 from lsdb_ts.plan.matching.reach import grown
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.schema import HEALPIX, require, unit_of
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 
 _DIRECTIONS = ("backward", "forward", "nearest")
 
 
 @dataclass(frozen=True, eq=False)
-class JoinAsOf(Node):
+class JoinAsOf(SideBySide):
     """Every left row, with the right row of its id that a rule on times chooses, or with nulls.
 
     Attributes
@@ -45,7 +43,6 @@ class JoinAsOf(Node):
         Direction, tolerance, and whether equal times count.
     """
 
-    sides: Sides
     keys: Keys
     time: str
     rule: AsOf
@@ -80,59 +77,15 @@ class JoinAsOf(Node):
         if self.rule.tolerance is not None and not self.rule.tolerance >= 0:
             raise PlanError(f"tolerance={self.rule.tolerance}: need a difference of times of 0 or more")
 
-    @property
-    def left(self) -> Node:
-        """The left side."""
-        return self.sides.left
-
-    @property
-    def right(self) -> Node:
-        """The right side."""
-        return self.sides.right
-
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """Left and right."""
-        return self.left, self.right
-
-    @functools.cached_property
-    def schema(self) -> pa.Schema:
-        """Left columns, then right ones."""
-        return self.sides.schema
-
     @functools.cached_property
     def layout(self) -> Layout:
         """All of the left side, finer where the right one is."""
         return align(self.left.layout, self.right.layout, self.keys.max_separation_arcsec, keep_unmatched=True)
 
-    @functools.cached_property
-    def sky(self) -> Ranges | None:
-        """The sky of the left rows."""
-        return self.left.sky
-
-    @functools.cached_property
-    def footprint(self) -> Ranges | None:
-        """The sky the left rows were cut to."""
-        return self.left.footprint
-
-    @property
-    def name(self) -> str:
-        """Both names."""
-        return self.sides.name
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The left positions."""
-        return self.sides.positions
-
     @property
     def count(self) -> int | None:
         """The left rows: each stands in the result once."""
         return self.left.count
-
-    def limits(self, column: str) -> tuple[Any, Any] | None:
-        """Return those of the side the column is from."""
-        return limits_of(self.sides, column)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask both sides for ids, times and positions, the right one near the left rows only."""

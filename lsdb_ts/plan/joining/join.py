@@ -14,25 +14,23 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
-from lsdb_ts.plan.joining.sides import Sides, with_unpaired
+from lsdb_ts.plan.joining.sides import SideBySide, with_unpaired
 from lsdb_ts.plan.matching.reach import grown
-from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.plan.node import needs_positions
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
 
 
 @dataclass(frozen=True, eq=False)
-class Join(Node):
+class Join(SideBySide):
     """Pairs of a left and a right row with the same id, not farther apart than a separation.
 
     The result lies where the left rows lie. The right side is asked for a halo wider by the separation, so no pair is
     lost at an edge, whatever the layouts, and the result itself can serve a halo.
     """
 
-    sides: Sides
     keys: Keys
     how: str
 
@@ -41,55 +39,11 @@ class Join(Node):
             raise PlanError(f'how="{self.how}": a join is "inner" (pairs) or "left" (all left rows)')
         self.keys.check(self.left, self.right, "a join")
 
-    @property
-    def left(self) -> Node:
-        """The left side."""
-        return self.sides.left
-
-    @property
-    def right(self) -> Node:
-        """The right side."""
-        return self.sides.right
-
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """Left and right."""
-        return self.left, self.right
-
-    @functools.cached_property
-    def schema(self) -> pa.Schema:
-        """Left columns, then right ones."""
-        return self.sides.schema
-
     @functools.cached_property
     def layout(self) -> Layout:
         """Where both sides overlap, the finer of the two; for a left join all of the left."""
         reach, keep = self.keys.max_separation_arcsec, self.how == "left"
         return align(self.left.layout, self.right.layout, reach, keep_unmatched=keep)
-
-    @functools.cached_property
-    def sky(self) -> Ranges | None:
-        """The sky of the left rows."""
-        return self.left.sky
-
-    @functools.cached_property
-    def footprint(self) -> Ranges | None:
-        """The sky the left rows were cut to."""
-        return self.left.footprint
-
-    @property
-    def name(self) -> str:
-        """Both names."""
-        return self.sides.name
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The left positions."""
-        return self.sides.positions
-
-    def limits(self, column: str) -> tuple[Any, Any] | None:
-        """Return those of the side the column is from."""
-        return limits_of(self.sides, column)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask both sides for ids and positions, the right one near the left rows only."""
@@ -146,12 +100,3 @@ class Join(Node):
         """Keys and kind."""
         on = self.keys.left if self.keys.left == self.keys.right else f"{self.keys.left} = {self.keys.right}"
         return f'join {self.right.name} by {on}, within {self.keys.max_separation_arcsec:g}", {self.how}'
-
-
-def limits_of(sides: Sides, column: str) -> tuple[Any, Any] | None:
-    """Return bounds on a column's values, from the side it is from."""
-    for node, names in ((sides.left, sides.left_names), (sides.right, sides.right_names)):
-        for old, new in names.items():
-            if new == column and old in node.schema.names:
-                return node.limits(old)
-    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.node import Node
 from lsdb_ts.schema import HEALPIX, without_role
+from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.read import Bounds
 
 
@@ -93,6 +95,14 @@ class Sides:
         )
         return left | ({HEALPIX: rows[HEALPIX]} if HEALPIX in rows else {}), right
 
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return bounds on a column's values, from the side it is from."""
+        for node, names in ((self.left, self.left_names), (self.right, self.right_names)):
+            for old, new in names.items():
+                if new == column and old in node.schema.names:
+                    return node.limits(old)
+        return None
+
     def joined(self, left: pa.Table, right: pa.Table, left_rows: NDArray[np.int64], right_rows: pa.Array) -> pa.Table:
         """Put rows together; a right row that is null makes nulls."""
         mine = pa.array(left_rows)
@@ -108,6 +118,57 @@ class Sides:
     @property
     def _right_columns(self) -> Sequence[str]:
         return [c for c in self.right.schema.names if c not in self.merged]
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide(Node):
+    """A node whose rows are left rows with right ones beside them, at the left rows' places."""
+
+    sides: Sides
+
+    @property
+    def left(self) -> Node:
+        """The left side."""
+        return self.sides.left
+
+    @property
+    def right(self) -> Node:
+        """The right side."""
+        return self.sides.right
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """Left and right."""
+        return self.left, self.right
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """Left columns, then right ones."""
+        return self.sides.schema
+
+    @functools.cached_property
+    def sky(self) -> Ranges | None:
+        """The sky of the left rows."""
+        return self.left.sky
+
+    @functools.cached_property
+    def footprint(self) -> Ranges | None:
+        """The sky the left rows were cut to."""
+        return self.left.footprint
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return self.sides.name
+
+    @property
+    def positions(self) -> tuple[str, str] | None:
+        """The left positions."""
+        return self.sides.positions
+
+    def limits(self, column: str) -> tuple[Any, Any] | None:
+        """Return those of the side the column is from."""
+        return self.sides.limits(column)
 
 
 def with_unpaired(

@@ -14,17 +14,15 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.joining.join import limits_of
 from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
 from lsdb_ts.plan.joining.links import Links
-from lsdb_ts.plan.joining.sides import Sides, with_unpaired
+from lsdb_ts.plan.joining.sides import SideBySide, with_unpaired
 from lsdb_ts.plan.matching.reach import grown, in_reach
 from lsdb_ts.plan.node import Node, needs_positions
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, centre
-from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.sky.sphere import separation_arcsec
 from lsdb_ts.store.partition import Partition
 
@@ -33,7 +31,7 @@ SLACK_ARCSEC = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Through(Node):
+class Through(SideBySide):
     """Pairs of a left and a right row that a link names, at the left row's place, with the link's own columns.
 
     Attributes
@@ -48,7 +46,6 @@ class Through(Node):
         ``inner`` or ``left``.
     """
 
-    sides: Sides
     links: Links
     max_separation_arcsec: float
     how: str
@@ -72,16 +69,6 @@ class Through(Node):
             )
 
     @property
-    def left(self) -> Node:
-        """The left side."""
-        return self.sides.left
-
-    @property
-    def right(self) -> Node:
-        """The right side."""
-        return self.sides.right
-
-    @property
     def children(self) -> tuple[Node, ...]:
         """Left, links, right."""
         return self.left, self.links, self.right
@@ -99,29 +86,9 @@ class Through(Node):
         # Where no right row is near there are no pairs, but links that lead nowhere are counted.
         return align(pixels, self.right.layout, self._reach, keep_unmatched=True)
 
-    @functools.cached_property
-    def sky(self) -> Ranges | None:
-        """The sky of the left rows."""
-        return self.left.sky
-
-    @functools.cached_property
-    def footprint(self) -> Ranges | None:
-        """The sky the left rows were cut to."""
-        return self.left.footprint
-
-    @property
-    def name(self) -> str:
-        """Both names."""
-        return self.sides.name
-
-    @property
-    def positions(self) -> tuple[str, str] | None:
-        """The left positions."""
-        return self.sides.positions
-
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return those of the table the column is from."""
-        return self.links.limits(column) if column in self._own else limits_of(self.sides, column)
+        return self.links.limits(column) if column in self._own else super().limits(column)
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask all three for ids, the right side for a halo that holds the other ends of the links."""
