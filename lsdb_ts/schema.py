@@ -6,7 +6,7 @@ Reading and writing files, and computing with the values, live elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
@@ -44,6 +44,10 @@ class Roles:
     mag_error: str | None = None
     quality: str | None = None
     """Flag column: 0 or False means good."""
+    zero_point: str | None = None
+    """Magnitude of one unit of the flux; where there is none, fluxes are in the unit of their column."""
+    limit: str | None = None
+    """Faintest magnitude that would have been detected: what a non-detection tells."""
     pm_ra: str | None = None
     """Proper motion in right ascension, times cos(dec); mas/yr where the field has no unit."""
     pm_dec: str | None = None
@@ -113,6 +117,8 @@ _KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
     "mag": ("psfMag", "mag"),
     "mag_error": ("psfMagErr", "magerr", "mag_err"),
     "quality": ("psfFlux_flag", "pixelFlags", "catflags"),
+    "zero_point": ("magzpsci", "zeroPoint"),
+    "limit": ("diffmaglim", "magLim"),
     "pm_ra": ("pmra", "pmRA", "pmRa", "pm_ra"),
     "pm_dec": ("pmdec", "pmDE", "pmDec", "pm_dec"),
     "ref_epoch": ("ref_epoch",),
@@ -136,30 +142,6 @@ COORDINATES = (
     ("RAJ2000", "DEJ2000"),
 )
 """Names under which tables in memory are looked through for ICRS positions."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What a survey calls its tables' columns: one set of roles per table."""
-
-    name: str
-    tables: Mapping[str, Roles] = field(default_factory=dict)
-
-
-_RUBIN_EPOCH = {"time": "midpointMjdTai", "band": "band", "flux": "psfFlux", "flux_error": "psfFluxErr"}
-PROFILES: Mapping[str, Profile] = {
-    "rubin": Profile(
-        "rubin",
-        {
-            "object": Roles(id="objectId", ra="coord_ra", dec="coord_dec"),
-            "source": Roles(id="sourceId", parent_id="objectId", ra="coord_ra", dec="coord_dec", **_RUBIN_EPOCH),
-            "forced_source": Roles(
-                id="forcedSourceId", parent_id="objectId", ra="coord_ra", dec="coord_dec", **_RUBIN_EPOCH
-            ),
-        },
-    ),
-}
-"""Ready-made roles by survey; ``rubin`` follows the DP1 schema of ``Object``, ``Source`` and ``ForcedSource``."""
 
 
 def unit_of(column: pa.Field) -> str | None:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.match_blocks import CROWD, match_rows
-from lsdb_ts.kernels.match_search import Rows, Wanted, new_room
+from lsdb_ts.kernels.loading import uncollected
+from lsdb_ts.kernels.match_blocks import match_rows
+from lsdb_ts.kernels.match_pairs import Rows, Wanted
 from lsdb_ts.sky.sphere import ARCSEC_PER_RADIAN
 
 Floats = NDArray[np.float64]
@@ -104,7 +105,9 @@ def match(
     if n_left and n_right:
         count = -1 if n_neighbors is None else min(n_neighbors, n_right)
         wanted = _wanted(radius_arcsec, min_radius_arcsec, count)
-        found, m = match_rows(_rows(left), _rows(right), wanted, new_room(max(CROWD, count)), found)
+        # Compiled code is loaded by the first call.
+        with uncollected(not match_rows.signatures):
+            found, m = match_rows(_rows(left), _rows(right), wanted, found)
     left_rows, right_rows, separation = (_trimmed(part, m) for part in found)
     separation *= ARCSEC_PER_RADIAN
     np.minimum(separation, radius_arcsec, out=separation)

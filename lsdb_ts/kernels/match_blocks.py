@@ -1,7 +1,7 @@
 """Match left rows block by block: cells to look into, candidates of all rows, their distances, the nearest of each.
 
 Every step is one plain loop over a block, so that the processor neither waits for memory nor guesses. Rows these steps
-do not suit (crowds, edges of base pixels) are searched one by one, in ``match_search.py``.
+do not suit (crowds, edges of base pixels) are searched a few at a time, in ``match_search.py``.
 """
 
 from __future__ import annotations
@@ -15,23 +15,14 @@ from numpy.typing import NDArray
 
 from lsdb_ts.kernels.match_cells import TABLE_BITS, TABLE_CELLS, empty_cells, table_of
 from lsdb_ts.kernels.match_faces import EVEN_BITS, STEEPEST, spread, steps_within, stretch
-from lsdb_ts.kernels.match_search import (
-    Room,
-    Rows,
-    angle_of,
-    borrowed,
-    first_from,
-    haversine,
-    new_room,
-    search,
-    sort_near,
-)
+from lsdb_ts.kernels.match_pairs import Rows, angle_of, borrowed, first_from, haversine, sort_near
+from lsdb_ts.kernels.match_search import GROUP, Room, new_room, search
 
 BLOCK = 1024
 CROWD = 144
-"""A row with more candidates than this is searched by itself."""
+"""A row with more candidates than this is searched."""
 _FEW, _MANY = 64, 256
-"""Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched one by one."""
+"""Fewer left rows than ``_FEW``, or ``_MANY`` times fewer than right ones, are searched."""
 _SAMPLES = 65
 """Left rows around which the density of right ones is looked at."""
 _COARSEST = 25
@@ -48,8 +39,8 @@ class Block(NamedTuple):
     starts: NDArray[np.uint32]
     sizes: NDArray[np.uint32]
     """Shape (4, BLOCK): the first right row in each, and how many there are."""
-    alone: NDArray[np.bool_]
-    """Whether the row is searched by itself."""
+    apart: NDArray[np.bool_]
+    """Whether the row is left to the search."""
     row: NDArray[np.uint32]
     """Left row, within the block, of each candidate."""
     candidate: NDArray[np.uint32]
@@ -103,7 +94,7 @@ def _find_cells(place, start, count, level, reach, block):  # type: ignore[no-un
     near_y, far_y = near_x << 1, far_x << 1
     high_x, high_y = (x_bits & ~low_x) >> shift, ((x_bits << 1) & ~low_y) >> shift
     high = high_x | high_y
-    alone = block.alone
+    apart = block.apart
     own, beside_x, beside_y, beyond = block.cells[0], block.cells[1], block.cells[2], block.cells[3]
     for i in range(count):
         p = place[np.uint64(start) + np.uint64(i)]
@@ -120,14 +111,14 @@ def _find_cells(place, start, count, level, reach, block):  # type: ignore[no-un
         beside_x[i] = ((face | next_x | y) << 1) | np.int64(out_x)
         beside_y[i] = ((face | x | next_y) << 1) | np.int64(out_y)
         beyond[i] = ((face | next_x | next_y) << 1) | np.int64(out_x & out_y)
-        alone[i] = (below_x & (x == 0)) | (above_x & (x == high_x)) | (below_y & (y == 0)) | (above_y & (y == high_y))
+        apart[i] = (below_x & (x == 0)) | (above_x & (x == high_x)) | (below_y & (y == 0)) | (above_y & (y == high_y))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _find_rows(place, level, cells, count, block):  # type: ignore[no-untyped-def]
     """Fill where the right rows of every cell begin, and how many they are."""
     shift = np.int64(2 * level)
-    first, alone = cells.first, block.alone
+    first, apart = cells.first, block.apart
     for k in range(4):
         around, starts, sizes = block.cells[k], block.starts[k], block.sizes[k]
         last_coarse, base = np.int64(-1), np.int64(0)
@@ -138,7 +129,7 @@ def _find_rows(place, level, cells, count, block):  # type: ignore[no-untyped-de
                 base = table_of(cells, coarse, place, shift)
                 last_coarse = coarse
                 if base < 0:
-                    alone[i], base, last_coarse = True, np.int64(0), np.int64(-1)
+                    apart[i], base, last_coarse = True, np.int64(0), np.int64(-1)
             at = np.uint64(base + ((cell >> 1) & (TABLE_CELLS - 1)))
             start = np.uint32(first[at])
             starts[i] = start
@@ -148,14 +139,14 @@ def _find_rows(place, level, cells, count, block):  # type: ignore[no-untyped-de
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _list_candidates(count, block):  # type: ignore[no-untyped-def]
     """List the right rows of the cells of each row, in the order of the rows; return how many."""
-    row, candidate, alone = block.row, block.candidate, block.alone
+    row, candidate, apart = block.row, block.candidate, block.apart
     start0, start1, start2, start3 = block.starts[0], block.starts[1], block.starts[2], block.starts[3]
     size0, size1, size2, size3 = block.sizes[0], block.sizes[1], block.sizes[2], block.sizes[3]
     end = np.uint64(0)
     for i in range(count):
         n0, n1, n2, n3 = size0[i], size1[i], size2[i], size3[i]
-        if alone[i] | (n0 + n1 + n2 + n3 > CROWD):
-            alone[i] = True
+        if apart[i] | (n0 + n1 + n2 + n3 > CROWD):
+            apart[i] = True
         elif max(max(n0, n1), max(n2, n3)) <= _STEP:
             for n, start in ((n0, start0[i]), (n1, start1[i]), (n2, start2[i]), (n3, start3[i])):
                 for j in range(_STEP):
@@ -213,12 +204,28 @@ def _choose(total, count, wanted, block):  # type: ignore[no-untyped-def]
         best_row[i] = candidate[u] if better else best_row[i]
 
 
+@numba.njit(cache=True, nogil=True)
+def _end_apart(apart, i, count):  # type: ignore[no-untyped-def]
+    """Return where a run of rows left to the search ends, or as many of them as are searched together."""
+    stop, last = i + 1, min(count, i + GROUP)
+    while stop < last and apart[stop]:
+        stop += 1
+    return stop
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search_alone(left, start, count, right, wanted, stretched, block, room):  # type: ignore[no-untyped-def]
-    """Fill the nearest right row of the rows that are searched by themselves."""
-    for i in range(count):
-        if block.alone[i] and search(left, start + i, right, wanted, stretched, room) > 0:
-            block.best[i], block.best_row[i] = room.near[0], room.near_rows[0]
+def _search_apart(left, start, count, right, wanted, stretched, block, room):  # type: ignore[no-untyped-def]
+    """Fill the nearest right row of the rows that are left to the search."""
+    i = 0
+    while i < count:
+        searched = 1
+        if block.apart[i]:
+            stop = start + _end_apart(block.apart, i, count)
+            searched = search(left, start + i, stop, right, wanted, stretched, room)
+            for k in range(searched):
+                if room.group[k].count > 0:
+                    block.best[i + k], block.best_row[i + k] = room.near[k], room.near_rows[k]
+        i += searched
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -242,14 +249,17 @@ def _emit(start, count, wanted, block, found, m):  # type: ignore[no-untyped-def
 def _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, room):  # type: ignore[no-untyped-def]
     """Write the pairs of the block, several to a row, into ``found`` or larger copies of it."""
     left_rows, right_rows, separation = found
-    u = 0
+    u, first, searched = 0, 0, 0
     for i in range(count):
-        pairs = 0
-        if block.alone[i]:
-            pairs = search(left, start + i, right, wanted, stretched, room)
-            while pairs < 0:
-                room = new_room(2 * room.near.size)
-                pairs = search(left, start + i, right, wanted, stretched, room)
+        pairs, base = 0, 0
+        if block.apart[i]:
+            if i >= first + searched:
+                first, searched, stop = i, 0, start + _end_apart(block.apart, i, count)
+                while searched == 0:
+                    searched = search(left, start + i, stop, right, wanted, stretched, room)
+                    if room.group[0].count < 0:
+                        room, searched = new_room(2 * room.near.size, right.place.size), 0
+            pairs, base = room.group[i - first].count, (i - first) * wanted.most
         else:
             near, near_rows = room.near, room.near_rows
             while u < total and block.row[u] == i:
@@ -266,14 +276,15 @@ def _emit_several(left, start, count, right, wanted, stretched, total, block, fo
             left_rows, right_rows = _longer(left_rows, m, capacity), _longer(right_rows, m, capacity)
             separation = _longer(separation, m, capacity)
         for k in range(pairs):
-            left_rows[m], right_rows[m], separation[m] = start + i, room.near_rows[k], angle_of(room.near[k])
+            found_row, h = room.near_rows[base + k], room.near[base + k]
+            left_rows[m], right_rows[m], separation[m] = start + i, found_row, angle_of(h)
             m += 1
     return (left_rows, right_rows, separation), m, room
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
-    """Choose the side of the fine cells, as a power of two of order-29 cells; -1 to search row by row.
+    """Choose the side of the fine cells, as a power of two of order-29 cells; -1 to search all rows.
 
     About one right row in a cell where left rows are, fewer where the left rows are many; at least twice the radius.
     """
@@ -303,7 +314,7 @@ def _fine_level(left, right, radius):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def]
+def match_rows(left, right, wanted, found):  # type: ignore[no-untyped-def]
     """Find the pairs of two sides.
 
     Parameters
@@ -311,8 +322,6 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
     left, right : Rows
         Of at least one row each, the right side of fewer than 2^31.
     wanted : Wanted
-    room : Room
-        For at least ``CROWD`` and ``wanted.most`` right rows.
     found : tuple of numpy.ndarray of int64, int64 and float64
         Room for the pairs; for one neighbour, as many places as there are left rows.
 
@@ -328,12 +337,14 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
     cells = empty_cells(1 if level < 0 else 64 + (left.place.size + right.place.size) // (TABLE_CELLS // 4))
     left = Rows(borrowed(left.place), borrowed(left.ra_deg), borrowed(left.dec_deg))
     right = Rows(borrowed(right.place), borrowed(right.ra_deg), borrowed(right.dec_deg))
+    held = new_room(max(CROWD, wanted.most), right.place.size)
     room = Room(
-        borrowed(room.near),
-        borrowed(room.near_rows),
-        borrowed(room.measured),
-        borrowed(room.stack),
-        borrowed(room.same),
+        borrowed(held.near),
+        borrowed(held.near_rows),
+        borrowed(held.group),
+        borrowed(held.measured),
+        borrowed(held.stack),
+        borrowed(held.kept),
     )
     height = math.degrees(wanted.radius) + 1e-12
     n, m = left.place.size, np.int64(0)
@@ -342,7 +353,7 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
         stretched = stretch(left.ra_deg, left.dec_deg, start, start + count, wanted.radius)
         reach = steps_within(wanted.radius, stretched)
         if level < 0:
-            block.alone[:count] = True
+            block.apart[:count] = True
             total = np.int64(0)
         else:
             _find_cells(left.place, start, count, level, reach, block)
@@ -354,7 +365,9 @@ def match_rows(left, right, wanted, room, found):  # type: ignore[no-untyped-def
             found, m, room = _emit_several(left, start, count, right, wanted, stretched, total, block, found, m, room)
             continue
         _choose(total, count, wanted, block)
-        if block.alone[:count].any():
-            _search_alone(left, start, count, right, wanted, stretched, block, room)
+        if block.apart[:count].any():
+            _search_apart(left, start, count, right, wanted, stretched, block, room)
         m = _emit(start, count, wanted, block, found, m)
+    # What is borrowed must be held until here.
+    held.kept[0] = -1
     return found, m

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.match_search import first_from
+from lsdb_ts.kernels.match_pairs import first_from
 
 TABLE_BITS = 10
 """Twice the orders between a fine cell and the coarse cell whose table holds it."""

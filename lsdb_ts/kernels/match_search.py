@@ -1,4 +1,4 @@
-"""The right rows near one position, by descending the quadtree that rows sorted by place already are.
+"""Search the right rows near a few positions, descending the quadtree that rows sorted by place already are.
 
 The way for crowds, for positions at the edge of a base pixel, and for few positions beside many; how whole blocks of
 positions are matched stands in ``match_blocks.py``.
@@ -6,255 +6,203 @@ positions are matched stands in ``match_blocks.py``.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from lsdb_ts.kernels.match_faces import (
     MAX_ORDER,
+    SIDE,
     compact,
     face_beyond,
     seen_from_beyond,
     spread,
     steps_within,
 )
+from lsdb_ts.kernels.match_pairs import Floats, Indices, angle_of, first_around, first_from, haversine, sort_near
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 _LEAF_ROWS = 32
 """So few rows are measured rather than divided further."""
 _LANES = 16
 """So many rows are measured at once."""
 _REPEATED = 64
 """A run of more rows in one order-29 cell is looked at for whether they all have one position."""
+GROUP = 32
+"""At most so many left rows are searched together,"""
+_SPREAD = 8
+"""and no wider apart than so many times as far as the first of them has to look."""
 _STACK = 128
 """More than the three cells that wait at every one of 29 levels."""
 
 
-class Rows(NamedTuple):
-    """One side of a match."""
-
-    place: Indices
-    ra_deg: Floats
-    dec_deg: Floats
-
-
-class Wanted(NamedTuple):
-    """Which pairs count; nearness is the haversine of an angle, the square of the sine of its half."""
-
-    radius: float
-    """Largest separation in radians."""
-    nearest: float
-    """Least haversine."""
-    farthest: float
-    """Largest haversine."""
-    most: int
-    """At most so many for each left row; no matter how many are -1."""
+MEMBER = np.dtype(
+    [
+        ("ra_deg", np.float64),
+        ("dec_deg", np.float64),
+        ("x", np.int64),
+        ("y", np.int64),
+        ("own_x", np.int64),
+        ("own_y", np.int64),
+        ("bound", np.float64),
+        ("reach", np.int64),
+        ("first", np.int64),
+        ("end", np.int64),
+        ("count", np.int64),
+    ]
+)
+"""A left row that is searched: x and y are those on its own face, ``own_x`` and ``own_y`` as seen from the face that is
+looked into; ``bound`` is the haversine within which more can count, ``reach`` that in steps; right rows from ``first``
+to ``end`` were seen before; ``count`` were found."""
 
 
 class Room(NamedTuple):
-    """What a search of one left row writes to."""
+    """What a search writes to."""
 
     near: Floats
     near_rows: Indices
-    """Haversines and right rows of what was found, in order."""
+    """Haversines and right rows of what was found, in order: ``wanted.most`` places for each left row."""
+    group: NDArray[Any]
+    """The left rows that are searched together, of type :data:`MEMBER`."""
     measured: Floats
     stack: Indices
-    """Six numbers for each cell yet to be looked into: see :func:`_push`."""
-    same: Indices
-    """A run of rows, and whether they all have one position."""
-
-
-@intrinsic
-def borrowed(context, array):  # type: ignore[no-untyped-def]
-    """Return the same array without an owner, for which compiled code keeps no count of references.
-
-    The count is an atomic operation for every array at every call, as long as the search of a row itself. The array
-    must be held by whoever called the compiled code.
-    """
-
-    def without_owner(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        held = context.make_array(signature.args[0])(context, builder, value=arguments[0])
-        held.meminfo = held.meminfo.type(None)
-        return held._getvalue()
-
-    return array(array), without_owner
-
-
-@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def sine(x):  # type: ignore[no-untyped-def]
-    """Return the sine of an angle in [-pi/2, pi/2], by its Taylor series: within 3e-16 of its size."""
-    y = x * x
-    s = y * (1.0 / 51090942171709440000.0) - 1.0 / 121645100408832000.0
-    s = s * y + 1.0 / 355687428096000.0
-    s = s * y - 1.0 / 1307674368000.0
-    s = s * y + 1.0 / 6227020800.0
-    s = s * y - 1.0 / 39916800.0
-    s = s * y + 1.0 / 362880.0
-    s = s * y - 1.0 / 5040.0
-    s = s * y + 1.0 / 120.0
-    s = s * y - 1.0 / 6.0
-    return x + x * (s * y)
-
-
-@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def haversine(east, dec, north):  # type: ignore[no-untyped-def]
-    """Return the haversine of the separation of two positions (Sinnott 1984, Sky & Telescope 68, 159).
-
-    All in degrees: the difference of right ascensions, one declination, and that less the other. The product of the
-    cosines of both is ``cos(mean)^2 - sin(north / 2)^2``.
-    """
-    east -= 360.0 * math.floor(east * (1.0 / 360.0) + 0.5)
-    x = north * (math.pi / 360.0)
-    y = x * x
-    # To 1e-16 of its size within a degree; beyond, only too far has to stay too far.
-    up = x + x * (y * ((y * (-1.0 / 5040.0) + 1.0 / 120.0) * y - 1.0 / 6.0))
-    across = sine(east * (math.pi / 360.0))
-    # The sine of the distance from the pole keeps its precision there.
-    middle = sine((90.0 - abs(dec - 0.5 * north)) * (math.pi / 180.0))
-    up *= up
-    return up + (middle * middle - up) * (across * across)
-
-
-@numba.njit(cache=True, nogil=True, inline="always", error_model="numpy")
-def angle_of(h):  # type: ignore[no-untyped-def]
-    """Return the angle in radians of a haversine up to that of a degree."""
-    return 2.0 * math.sqrt(h) * (1.0 + h * (1.0 / 6.0 + h * (3.0 / 40.0 + h * (15.0 / 336.0))))
+    """Four numbers for each cell yet to be looked into: see :func:`_push`."""
+    kept: Indices
+    """A run of rows, whether they all have one position, and the right row next to the last left one."""
 
 
 @numba.njit(cache=True, nogil=True)
-def first_from(place, low, high, value):  # type: ignore[no-untyped-def]
-    """Return the first row of a range whose place is not below a value, or its end. Halves without branches."""
-    size = high - low
-    while size > 1:
-        half = size >> 1
-        low = low + half if place[np.uint64(low + half - 1)] < value else low
-        size -= half
-    if size == 1 and place[np.uint64(low)] < value:
-        low += 1
-    return low
-
-
-@numba.njit(cache=True, nogil=True)
-def sort_near(near, near_rows, count):  # type: ignore[no-untyped-def]
-    """Sort the first ``count`` by nearness, then row: Shell's sort with the gaps of Ciura 2001 and on by 2.25."""
-    gap = 1
-    while gap < count:
-        gap = int(2.25 * gap) + 1
-    while gap > 1:
-        gap = 1 if gap < 4 else int(gap / 2.25)
-        for i in range(gap, count):
-            h, row = near[i], near_rows[i]
-            k = i
-            while k >= gap and (near[k - gap] > h or (near[k - gap] == h and near_rows[k - gap] > row)):
-                near[k], near_rows[k] = near[k - gap], near_rows[k - gap]
-                k -= gap
-            near[k], near_rows[k] = h, row
-
-
-@numba.njit(cache=True, nogil=True)
-def new_room(size):  # type: ignore[no-untyped-def]
-    """Return a :class:`Room` for so many right rows near one left row."""
+def new_room(size, n_right):  # type: ignore[no-untyped-def]
+    """Return a :class:`Room` for so many right rows near left ones, of so many in all."""
     return Room(
         np.empty(size, np.float64),
         np.empty(size, np.int64),
-        np.empty(_LANES, np.float64),
-        np.empty(6 * _STACK, np.int64),
-        np.full(3, np.int64(-1)),
+        np.empty(GROUP, MEMBER),
+        np.empty(min(_LANES, n_right), np.float64),
+        np.empty(4 * _STACK, np.int64),
+        np.array([-1, -1, 0, 0]),
     )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def search(left, i, right, wanted, stretched, room):  # type: ignore[no-untyped-def]
-    """Collect the right rows that count for one left row, the nearest first.
+def search(left, start, stop, right, wanted, stretched, room):  # type: ignore[no-untyped-def]
+    """Collect the right rows that count for a left row and for those after it that lie near, the nearest first.
 
     Parameters
     ----------
     left, right : Rows
-    i : int
-        The left row.
+    start, stop : int
+        The first left row, and where to stop at the latest.
     wanted : Wanted
     stretched : float
-        What :func:`lsdb_ts.kernels.match_faces.stretch` says of the left row.
+        What :func:`lsdb_ts.kernels.match_faces.stretch` says of the left rows.
     room : Room
-        Its ``near`` and ``near_rows`` are filled.
+        Its ``near``, ``near_rows`` and ``group`` are filled.
 
     Returns
     -------
     int
-        How many there are; -1 if there is not room for all, which cannot be if it has ``wanted.most`` places.
+        How many left rows were searched. A member of the group has the count of what was found for it, -1 if there is
+        not room for all.
     """
-    place, n = left.place[i], right.place.size
-    bound, most, count = wanted.farthest, wanted.most, np.int64(0)
-    here = (left.ra_deg[i], left.dec_deg[i], n, n)
-    if most > 0:
-        # The rows next to it in the order of the quadtree are near, though not surely the nearest: a first bound.
-        at = first_from(right.place, 0, n, place)
-        first, end = max(at - most - 2, 0), min(at + most + 2, n)
-        bound, count = _collect(right, first, end, here, wanted, bound, count, room)
-        here = (here[0], here[1], first, end)
-    inside = place & ((1 << 58) - 1)
-    x, y = compact(inside), compact(inside >> 1)
-    reach = steps_within(angle_of(bound), stretched)
-    level = 0
-    while (1 << level) <= 2 * reach:
-        level += 1
-    stack, top, bend = room.stack, np.uint64(0), 1.0
-    for cell_y in range((y - reach) >> level, ((y + reach) >> level) + 1):
-        for cell_x in range((x - reach) >> level, ((x + reach) >> level) + 1):
-            across_x, across_y = (cell_x << level) >> MAX_ORDER, (cell_y << level) >> MAX_ORDER
-            beyond = face_beyond(place >> 58, across_x, across_y)
-            if beyond < 0:
+    g = _gather(left, start, stop, right, wanted, stretched, room)
+    group, face = room.group, left.place[start] >> 58
+    x_low, x_high, y_low, y_high, reach = SIDE, 0, SIDE, 0, 0
+    for k in range(g):
+        member = group[k]
+        x_low, x_high = min(x_low, member.x), max(x_high, member.x)
+        y_low, y_high = min(y_low, member.y), max(y_high, member.y)
+        reach = max(reach, member.reach)
+    faces_x = range((x_low - reach) >> MAX_ORDER, ((x_high + reach) >> MAX_ORDER) + 1)
+    faces_y = range((y_low - reach) >> MAX_ORDER, ((y_high + reach) >> MAX_ORDER) + 1)
+    for across_y in faces_y:
+        for across_x in faces_x:
+            if face_beyond(face, across_x, across_y) < 0:
                 # Where three faces meet, the way to a row of the second may lead through the third, and turn there:
                 # on the axes of the first, that row lies up to twice as far away.
-                bend = 2.0
-            else:
-                own_x, own_y = seen_from_beyond(place >> 58, across_x, across_y, x, y)
-                corner_x, corner_y = seen_from_beyond(place >> 58, across_x, across_y, cell_x << level, cell_y << level)
-                corner = (beyond << 58) | spread(corner_x >> level << level) | (spread(corner_y >> level << level) << 1)
-                start, stop = _run_of(right.place, corner, corner + (1 << (2 * level)))
-                top = _push(stack, top, start, stop, corner, level, own_x, own_y)
-    count = _descend(right, here, wanted, bend * stretched, bound, count, top, room)
-    if most <= 0 and count > 0:
-        sort_near(room.near, room.near_rows, count)
-    return count
+                stretched *= 2.0
+    for across_y in faces_y:
+        for across_x in faces_x:
+            beyond = face_beyond(face, across_x, across_y)
+            if beyond >= 0:
+                for k in range(g):
+                    member = group[k]
+                    member.own_x, member.own_y = seen_from_beyond(face, across_x, across_y, member.x, member.y)
+                _descend(right, beyond, g, wanted, stretched, room)
+                if group[0].count < 0:
+                    return g
+    if wanted.most <= 0 and group[0].count > 0:
+        sort_near(room.near, room.near_rows, group[0].count)
+    return g
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _gather(left, start, stop, right, wanted, stretched, room):  # type: ignore[no-untyped-def]
+    """Fill the group with left rows that lie near one another, and bounds from a look around; return how many."""
+    most, group, kept, n = wanted.most, room.group, room.kept, right.place.size
+    size = min(min(stop - start, GROUP), room.near.size // most) if most > 0 else 1
+    x_low, x_high, y_low, y_high, limit = SIDE, 0, SIDE, 0, 0
+    for k in range(size):
+        place = left.place[start + k]
+        inside = place & ((1 << 58) - 1)
+        x, y = compact(inside), compact(inside >> 1)
+        x_low, x_high, y_low, y_high = min(x_low, x), max(x_high, x), min(y_low, y), max(y_high, y)
+        if k > 0 and (max(x_high - x_low, y_high - y_low) > limit or (place ^ left.place[start]) >> 58 != 0):
+            return k
+        member = group[k]
+        member.ra_deg, member.dec_deg = left.ra_deg[start + k], left.dec_deg[start + k]
+        member.x, member.y, member.count = x, y, 0
+        member.first, member.end, member.bound = n, n, wanted.farthest
+        if most > 0:
+            # The rows next to it in the order of the quadtree are near, though not surely the nearest.
+            at = first_around(right.place, kept[3], place)
+            kept[3] = at
+            around = max(_LANES // 2, most)
+            first, end = max(at - around, 0), min(at + around, n)
+            _collect(right, first, end, member, k * most, wanted, room)
+            member.first, member.end = first, end
+        member.reach = steps_within(angle_of(member.bound), stretched)
+        if k == 0:
+            limit = _SPREAD * member.reach
+    return size
 
 
 @numba.njit(cache=True, nogil=True)
-def _run_of(place, low, high):  # type: ignore[no-untyped-def]
-    """Return the first row with a place from ``low`` on, and the first from ``high`` on, most often not far away."""
-    n = place.size
-    start = first_from(place, 0, n, low)
-    stop = first_from(place, start, min(start + _LEAF_ROWS, n), high)
-    if stop == start + _LEAF_ROWS:
-        stop = first_from(place, stop, n, high)
-    return start, stop
-
-
-@numba.njit(cache=True, nogil=True)
-def _push(stack, top, start, stop, corner, level, own_x, own_y):  # type: ignore[no-untyped-def]
-    """Put a cell on the stack: its rows, first place and level, and the position as seen from its face."""
+def _push(stack, top, start, stop, corner, level):  # type: ignore[no-untyped-def]
+    """Put a cell on the stack: its rows, first place and level."""
     if start == stop:
         return top
     stack[top], stack[top + np.uint64(1)] = start, stop
     stack[top + np.uint64(2)], stack[top + np.uint64(3)] = corner, level
-    stack[top + np.uint64(4)], stack[top + np.uint64(5)] = own_x, own_y
-    return top + np.uint64(6)
+    return top + np.uint64(4)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _descend(right, here, wanted, stretched, bound, count, top, room):  # type: ignore[no-untyped-def]
-    """Collect from the cells on the stack: divide the crowded ones, leave out what the shrinking bound cannot reach."""
-    place, stack = right.place, room.stack
-    reach = steps_within(angle_of(bound), stretched)
-    while top > 0 and count >= 0:
-        top -= np.uint64(6)
+def _descend(right, face, g, wanted, stretched, room):  # type: ignore[no-untyped-def]
+    """Collect from the cells of one face: divide the crowded ones, leave out what the shrinking bounds cannot reach."""
+    place, stack, group, top = right.place, room.stack, room.group, np.uint64(0)
+    x_low, x_high, y_low, y_high, reach = 2 * SIDE, -SIDE, 2 * SIDE, -SIDE, 0
+    for k in range(g):
+        member = group[k]
+        x_low, x_high = min(x_low, member.own_x), max(x_high, member.own_x)
+        y_low, y_high = min(y_low, member.own_y), max(y_high, member.own_y)
+        member.reach = steps_within(angle_of(member.bound), stretched)
+        reach = max(reach, member.reach)
+    level = 0
+    while level < MAX_ORDER and (1 << level) <= 2 * reach + max(x_high - x_low, y_high - y_low):
+        level += 1
+    at = room.kept[3]
+    for cell_y in range(max(y_low - reach, 0) >> level, (min(y_high + reach, SIDE - 1) >> level) + 1):
+        for cell_x in range(max(x_low - reach, 0) >> level, (min(x_high + reach, SIDE - 1) >> level) + 1):
+            corner = (face << 58) | spread(cell_x << level) | (spread(cell_y << level) << 1)
+            start = first_around(place, at, corner)
+            stop = first_around(place, start, corner + (1 << (2 * level)))
+            top = _push(stack, top, start, stop, corner, level)
+    while top > 0:
+        top -= np.uint64(4)
         start, stop, corner = stack[top], stack[top + np.uint64(1)], stack[top + np.uint64(2)]
-        level, own_x, own_y = stack[top + np.uint64(3)], stack[top + np.uint64(4)], stack[top + np.uint64(5)]
+        level = stack[top + np.uint64(3)]
         if stop - start > _LEAF_ROWS:
             # Straight down to where the rows part.
             differing = place[start] ^ place[stop - 1]
@@ -263,7 +211,7 @@ def _descend(right, here, wanted, stretched, bound, count, top, room):  # type: 
             corner = place[start] >> (2 * level) << (2 * level)
         inside = corner & ((1 << 58) - 1)
         x, y, side = compact(inside), compact(inside >> 1), 1 << level
-        if (x > own_x + reach) | (x + side <= own_x - reach) | (y > own_y + reach) | (y + side <= own_y - reach):
+        if (x > x_high + reach) | (x + side <= x_low - reach) | (y > y_high + reach) | (y + side <= y_low - reach):
             continue
         if stop - start > _LEAF_ROWS and level > 0:
             level -= 1
@@ -271,71 +219,78 @@ def _descend(right, here, wanted, stretched, bound, count, top, room):  # type: 
             half = first_from(place, start, stop, corner + 2 * quarter)
             low = first_from(place, start, half, corner + quarter)
             high = first_from(place, half, stop, corner + 3 * quarter)
-            # The quarter nearest to the position goes on the stack last.
-            nearest = int(own_x >= x + (1 << level)) + 2 * int(own_y >= y + (1 << level))
+            # The quarter nearest to the middle of the group goes on the stack last.
+            nearest = int(x_low + x_high >= 2 * x + side) + 2 * int(y_low + y_high >= 2 * y + side)
             for k in (3, 2, 1, 0):
                 q = nearest ^ k
                 first = start if q == 0 else (low if q == 1 else (half if q == 2 else high))
                 end = low if q == 0 else (half if q == 1 else (high if q == 2 else stop))
-                top = _push(stack, top, first, end, corner + q * quarter, level, own_x, own_y)
+                top = _push(stack, top, first, end, corner + q * quarter, level)
             continue
-        if level == 0 and stop - start > _REPEATED and wanted.most > 0 and _one_position(right, start, stop, room.same):
+        if level == 0 and stop - start > _REPEATED and wanted.most > 0 and _one_position(right, start, stop, room.kept):
             stop = min(stop, start + wanted.most)
-        nearer, count = _collect(right, start, stop, here, wanted, bound, count, room)
-        if nearer < bound:
-            bound = nearer
-            reach = steps_within(angle_of(bound), stretched)
-    return count
+        reach = 0
+        for k in range(g):
+            member = group[k]
+            r, own_x, own_y = member.reach, member.own_x, member.own_y
+            if not ((x > own_x + r) | (x + side <= own_x - r) | (y > own_y + r) | (y + side <= own_y - r)):
+                before = member.bound
+                _collect(right, start, stop, member, k * wanted.most, wanted, room)
+                if member.count < 0:
+                    return
+                if member.bound < before:
+                    member.reach = steps_within(angle_of(member.bound), stretched)
+            reach = max(reach, member.reach)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _collect(right, start, stop, here, wanted, bound, count, room):  # type: ignore[no-untyped-def]
-    """Measure a run of rows and keep those that count; return the new bound and how many there are now.
-
-    ``here`` is the position, and the run of rows that were seen before.
-    """
+def _collect(right, start, stop, member, base, wanted, room):  # type: ignore[no-untyped-def]
+    """Measure a run of rows, keep those that count, from ``base`` on for each one, and shrink the bound."""
+    if start >= member.first and stop <= member.end:
+        return
     right_ra, right_dec, measured = right.ra_deg, right.dec_deg, room.measured
     near, near_rows = room.near, room.near_rows
+    ra, dec, bound, count = member.ra_deg, member.dec_deg, member.bound, member.count
+    seen_first, seen_end = member.first, member.end
     nearest, most = wanted.nearest, wanted.most
-    last = right_ra.size - _LANES
+    last = right_ra.size - measured.size
     for first in range(start, stop, _LANES):
-        # Always as many as fill the processor's vectors, be they wanted or not.
-        skipped = max(first - last, 0) if last >= 0 else 0
-        if last >= 0:
-            for k in range(_LANES):
-                j = np.uint64(first - skipped + k)
-                measured[k] = haversine(here[0] - right_ra[j], here[1], here[1] - right_dec[j])
-        else:
-            for k in range(stop - first):
-                j = np.uint64(first + k)
-                measured[k] = haversine(here[0] - right_ra[j], here[1], here[1] - right_dec[j])
+        # Always as many as fill the processor's vectors, be they wanted or not; fewer only if the right side is small.
+        skipped, hits = max(first - last, 0), 0
+        for k in range(measured.size):
+            j = np.uint64(first - skipped + k)
+            measured[k] = haversine(ra - right_ra[j], dec, dec - right_dec[j])
+        for k in range(measured.size):
+            hits += measured[k] <= bound
+        if hits == 0:
+            continue
         for k in range(min(_LANES, stop - first)):
-            h = measured[np.uint64(k + skipped)]
-            if h > bound or h < nearest:
-                continue
-            if first + k >= here[2] and first + k < here[3]:
+            h, row = measured[np.uint64(k + skipped)], first + k
+            if h > bound or h < nearest or (row >= seen_first and row < seen_end):
                 continue
             if most > 0:
-                count = _insert(near, near_rows, count, most, h, first + k)
+                count = _insert(near, near_rows, base, count, most, h, row)
                 if count == most:
-                    bound = near[most - 1]
+                    bound = near[base + most - 1]
             elif count == near.size:
-                return bound, np.int64(-1)
+                member.count = -1
+                return
             else:
-                near[count], near_rows[count] = h, first + k
+                near[count], near_rows[count] = h, row
                 count += 1
-    return bound, count
+    member.bound, member.count = bound, count
 
 
 @numba.njit(cache=True, nogil=True)
-def _insert(near, near_rows, count, most, h, row):  # type: ignore[no-untyped-def]
+def _insert(near, near_rows, base, count, most, h, row):  # type: ignore[no-untyped-def]
     """Insert into the nearest so far, at most so many of them; return how many there are now."""
+    k = base + count
     if count == most:
-        if h > near[count - 1] or (h == near[count - 1] and row > near_rows[count - 1]):
+        k -= 1
+        if h > near[k] or (h == near[k] and row > near_rows[k]):
             return count
         count -= 1
-    k = count
-    while k > 0 and (near[k - 1] > h or (near[k - 1] == h and near_rows[k - 1] > row)):
+    while k > base and (near[k - 1] > h or (near[k - 1] == h and near_rows[k - 1] > row)):
         near[k], near_rows[k] = near[k - 1], near_rows[k - 1]
         k -= 1
     near[k], near_rows[k] = h, row

@@ -1,49 +1,88 @@
-"""Know before a run whether its largest piece of work fits the memory of a worker.
+"""Know before a run whether its largest piece of work fits the memory of a worker, and whether all are hardly any.
 
 How much a piece reads, the plan estimates.
 """
 
 from __future__ import annotations
 
+import math
 import os
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.columns import OnColumns
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import in_bytes, peaks
-from lsdb_ts.plan.node import Node
+from lsdb_ts.plan.matching.match import Match
+from lsdb_ts.plan.node import Node, nodes_of
+from lsdb_ts.plan.scan import Scan
 from lsdb_ts.run.pool import active_client, cores
+from lsdb_ts.store.kept import CACHE_BYTES
 
 _ENOUGH = 8
 _UNEVEN = 32
 """Where so many pieces need less than a 32nd of what there is, the others are not looked at: a layout keeps the rows of
 its leaves within bounds."""
 
+_QUICK_BYTES, _QUICK_PIECES = 16 << 20, 16
+"""So few pieces that read so little take milliseconds, most of them in the interpreter, which threads share; half of
+the bytes is what any piece is expected to need for its buffers."""
+
 
 def memory_per_task() -> int | None:
-    """Return the bytes of memory each running piece of work may use, or None where no limit is known."""
+    """Return the bytes of memory each running piece of work may use, or None where no limit is known.
+
+    What a process may keep decoded is not theirs.
+    """
     client = active_client()
     if client is not None:
         limits = [
-            worker["memory_limit"] // max(worker["nthreads"], 1)
+            max(worker["memory_limit"] - CACHE_BYTES, 0) // max(worker["nthreads"], 1)
             for worker in client.scheduler_info(n_workers=-1)["workers"].values()
             if worker.get("memory_limit")
         ]
         return min(limits, default=None)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // cores())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(max(memory - CACHE_BYTES, 0) // cores())
 
 
-def check_budget(node: Node, demand: Demand) -> None:
-    """Raise PlanError if the largest piece of work is expected to need more memory than a worker has."""
-    limit = memory_per_task()
+def check_budget(node: Node, demand: Demand) -> float:
+    """Return the bytes that the largest piece of work is expected to need, as far as all were looked at.
+
+    Raises
+    ------
+    PlanError
+        A worker has less memory than that.
+    """
+    limit, needed = memory_per_task(), 0.0
     if limit is None:
-        return
-    needed = 0.0
+        return math.inf
     for looked_at, peak in enumerate(peaks(node, demand), 1):
         needed = max(needed, peak)
         if looked_at >= _ENOUGH and needed * _UNEVEN < limit:
-            return
+            return needed
     if needed > limit:
         raise PlanError(
             f"the largest piece of work needs about {in_bytes(needed)} and a worker has {in_bytes(limit)} for it: ask "
-            f"for fewer columns, run fewer threads per worker, or repartition with a smaller --max-rows"
+            f"for fewer columns, run fewer threads per worker, keep less decoded (LSDB_TS_CACHE_MB={CACHE_BYTES >> 20} "
+            f"now), or repartition with a smaller --max-rows"
         )
+    return needed
+
+
+def is_quick(node: Node, demand: Demand, needed: float) -> bool:
+    """Tell whether a run is sooner done by one thread than given to several.
+
+    Parameters
+    ----------
+    node, demand
+        The plan, and what is wanted of it.
+    needed : float
+        Bytes that its largest piece of work needs.
+    """
+    # Functions of users may take any time, and so may servers: those are not to wait for one another.
+    return (
+        needed <= _QUICK_BYTES
+        and len(demand.pixels) <= _QUICK_PIECES
+        and active_client() is None
+        and all(isinstance(n, Match | OnColumns) or (isinstance(n, Scan) and n.is_local) for n in nodes_of(node))
+    )

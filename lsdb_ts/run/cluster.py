@@ -40,9 +40,7 @@ def cluster(kind: str = "local", **options: Any) -> Any:
     >>> slurm.scale(jobs=10)  # doctest: +SKIP
     """
     if kind == "local":
-        from distributed import LocalCluster
-
-        return LocalCluster(**{"threads_per_worker": 1, "dashboard_address": ":0", **options})
+        return _local(options)
     if kind not in _BATCH:
         raise PlanError(f'there is no cluster "{kind}"; {did_you_mean(kind, ["local", *_BATCH])}')
     try:
@@ -56,3 +54,15 @@ def cluster(kind: str = "local", **options: Any) -> Any:
             )
     options.setdefault("processes", options["cores"])
     return getattr(dask_jobqueue, _BATCH[kind])(**options)
+
+
+def _local(options: dict[str, Any]) -> Any:
+    from distributed import LocalCluster
+
+    ours: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
+    # Workers that are threads of this process have no nanny, and must leave its signals alone.
+    if options.get("processes", True) and "worker_class" not in options:
+        from lsdb_ts.run.nanny import QuickNanny, Quiet
+
+        ours |= {"worker_class": QuickNanny, "plugins": [Quiet()]}
+    return LocalCluster(**{**ours, **options})

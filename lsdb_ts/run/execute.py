@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,9 +22,10 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import Failure, OutputError, PlanError, RunError
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.node import Node, Shelf, check, identity_of, nodes_of, output_schema, produce
-from lsdb_ts.run.budget import check_budget
+from lsdb_ts.plan.scan import Scan
+from lsdb_ts.run.budget import check_budget, is_quick
 from lsdb_ts.run.handover import Desk, Left, desk, take
-from lsdb_ts.run.pool import Outcome, cores, each
+from lsdb_ts.run.pool import Outcome, cores, each, stopped
 from lsdb_ts.run.progress import stage
 from lsdb_ts.schema import HEALPIX, Roles
 from lsdb_ts.sky.pixel import Pixel
@@ -31,11 +33,13 @@ from lsdb_ts.store.finish import CatalogInfo, finish_catalog
 from lsdb_ts.store.hats import WORK, read_properties
 from lsdb_ts.store.journal import Journal, canonical, fingerprint
 from lsdb_ts.store.partition import Account, Partition, merge_accounts
-from lsdb_ts.store.write import Leaf, leaf_path, remove_leftovers, write_leaf
+from lsdb_ts.store.provenance import PROVENANCE, PROVENANCE_KEY, Provenance
+from lsdb_ts.store.write import Leaf, Unflushed, begin_leaf, leaf_path, remove_leftovers
 
 _PIECES_PER_CORE = 16
-_LARGEST_PIECE = 128
+_SMALL_PIECE, _LARGEST_PIECE = 4, 128
 _RETRIES = 1
+_NOTHING_KEPT = "stopped; nothing was kept, so the same call starts anew (write keeps what is done)"
 _FINGERPRINT = "lsdb_ts_plan"
 _ACCOUNT = "lsdb_ts_account"
 
@@ -46,6 +50,8 @@ class Work:
 
     node: Node
     demand: Demand
+    quick: bool = False
+    """Whether it is so little that pixels are not dealt out, if they can be one piece."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +73,15 @@ def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
         Some pixels failed; the message names the first, ``failures`` all of them.
     """
     check(node, demand)
-    check_budget(node, demand)
+    quick = is_quick(node, demand, check_budget(node, demand))
     schema = output_schema(node, demand)
     tables: dict[int, pa.Table] = {}
     accounts, failures = [], []
     with desk() as at:
         task = partial(_computed, schema=schema, at=at)
-        for i, value in _run(Work(node, demand), task, range(len(demand.pixels)), "compute", progress):
+        for i, value in _run(
+            Work(node, demand, quick), task, range(len(demand.pixels)), "compute", progress, _NOTHING_KEPT
+        ):
             if isinstance(value, Failure):
                 failures.append(value)
             else:
@@ -164,11 +172,9 @@ def write(
     todo = [i for i, key in enumerate(keys) if not _is_done(done.get(key), path, demand.pixels[i])]
     schema = output_schema(node, demand)
     task = partial(_written, schema=schema, root=path)
-    failures = [
-        value
-        for _, value in _run(Work(node, demand), task, todo, f"write {name}", progress)
-        if isinstance(value, Failure)
-    ]
+    resume = f"stopped; what is done is safe in {path}, and the same write continues there"
+    values = _run(Work(node, demand), task, todo, f"write {name}", progress, resume)
+    failures = [value for _, value in values if isinstance(value, Failure)]
     if failures:
         raise _run_error(
             failures, len(keys), f"the others are safe in {path}; start the same write again to do just these"
@@ -179,10 +185,19 @@ def write(
     account = merge_accounts(*(e["account"] for e in entries))
     extra = {_FINGERPRINT: fingerprint(identity), **({_ACCOUNT: canonical(account)} if account else {})}
     remove_leftovers(path)
+    asked = {"plan": identity["plan"], "columns": identity["columns"]}
+    Provenance("write", asked, tuple(_inputs(node)), account).write(path)
     kind = "source" if Roles.of(schema).parent_id else "object"
-    info = CatalogInfo(name, kind, schema, *positions, extra=extra)
+    info = CatalogInfo(name, kind, schema, *positions, extra={**extra, PROVENANCE_KEY: PROVENANCE})
     finish_catalog(path, info if about is None else about(info, path, leaves), leaves)
     shutil.rmtree(path / WORK)
+
+
+def _inputs(node: Node) -> Iterator[dict[str, Any]]:
+    """Yield what a plan reads, each once."""
+    sources = {id(n.source): n.source for n in nodes_of(node) if isinstance(n, Scan)}
+    for source in sources.values():
+        yield {"name": source.name, **{k: v for k, v in source.identity().items() if k != "properties"}}
 
 
 def _is_done(entry: Mapping[str, Any] | None, path: Path, pixel: Pixel) -> bool:
@@ -191,20 +206,29 @@ def _is_done(entry: Mapping[str, Any] | None, path: Path, pixel: Pixel) -> bool:
 
 
 def _run(
-    work: Work, task: Callable[..., Any], pixels: Iterable[int], name: str, progress: bool | None
+    work: Work, task: Callable[..., Any], pixels: Iterable[int], name: str, progress: bool | None, interrupted: str
 ) -> Iterator[tuple[int, Any]]:
-    """Yield (place in the layout, result or Failure) of each pixel, in the order they complete."""
+    """Yield (place in the layout, result or Failure) of each pixel, in the order they complete.
+
+    An interrupt from the keyboard says how things stand then, instead of where a thread was waiting.
+    """
     todo = np.asarray(list(pixels), dtype=np.int64)
-    size = max(1, min(_LARGEST_PIECE, todo.size // (_PIECES_PER_CORE * cores())))
+    pieces = _pieces(work, todo, cores())
     with stage(name, todo.size, "pixels", progress) as advance:
         outcome: Outcome[tuple[int, ...], list[tuple[int, Any]]]
-        for outcome in each(_piece, _pieces(work, todo, size), (work, task), describe=_piece_name, retries=_RETRIES):
-            advance(len(outcome.item))
-            yield from outcome.value if outcome.failure is None else _lost(outcome, work)
+        try:
+            for outcome in each(_piece, pieces, (work, task), describe=_piece_name, retries=_RETRIES):
+                advance(len(outcome.item))
+                yield from outcome.value if outcome.failure is None else _lost(outcome, work)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(interrupted) from None
 
 
-def _pieces(work: Work, todo: NDArray[np.int64], size: int) -> Iterator[tuple[int, ...]]:
-    """Cut the pixels to do into pieces, not between pixels that share the leaf of a function."""
+def _pieces(work: Work, todo: NDArray[np.int64], n_cores: int) -> Iterator[tuple[int, ...]]:
+    """Cut the pixels to do into pieces, not between pixels that share the leaf of a function.
+
+    Pieces get smaller towards the end, so that few are handed out and yet all cores end at about the same time.
+    """
     if todo.size == 0:
         return
     may_cut = np.ones(todo.size - 1, dtype=bool)
@@ -213,8 +237,10 @@ def _pieces(work: Work, todo: NDArray[np.int64], size: int) -> Iterator[tuple[in
             leaf = node.layout.leaf_of(work.demand.pixels.starts[todo])
             may_cut &= (leaf[1:] != leaf[:-1]) | (leaf[1:] < 0)
     cuts = np.append(np.flatnonzero(may_cut) + 1, todo.size)
+    most = min(max(todo.size // (_PIECES_PER_CORE * n_cores), _SMALL_PIECE), _LARGEST_PIECE)
     start = 0
     while start < todo.size:
+        size = _LARGEST_PIECE if work.quick else min(most, -(-(todo.size - start) // (2 * n_cores)))
         stop = int(cuts[min(np.searchsorted(cuts, start + size), cuts.size - 1)])
         yield tuple(todo[start:stop].tolist())
         start = stop
@@ -232,21 +258,41 @@ def _piece_name(piece: tuple[int, ...]) -> str:
 
 
 def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> list[tuple[int, Any]]:
-    """Do some pixels, each on its own: one that fails is tried again, then reported, and costs the others nothing."""
+    """Do some pixels, each on its own: one that fails is tried again, then reported, and costs the others nothing.
+
+    Of those written, all but the last wait for the disk while the next one is computed.
+    """
     work, task = shared
-    results = []
+    results: list[tuple[int, Any]] = []
     shelf = Shelf(work.demand.pixels)
-    for i in piece:
-        pixel = work.demand.pixels[i]
-        for remaining in range(_RETRIES, -1, -1):
-            try:
-                results.append((i, task(produce(work.node, work.demand.at(pixel), shelf), pixel)))
+    with ThreadPoolExecutor(1, thread_name_prefix="disk") as disk:
+        for i in piece:
+            if stopped():
                 break
-            except Exception as error:
-                if remaining == 0:
-                    failure = Failure(str(pixel), f"{type(error).__name__}: {error}", traceback.format_exc())
-                    results.append((i, failure))
-    return results
+            pixel = work.demand.pixels[i]
+            for _ in range(1 + _RETRIES):
+                try:
+                    value = task(produce(work.node, work.demand.at(pixel), shelf), pixel)
+                    break
+                except Exception as error:
+                    value = _failed(pixel, error)
+            later = isinstance(value, Written) and i != piece[-1]
+            results.append((i, disk.submit(value.keep) if later else value))
+    return [(i, _kept(value, work.demand.pixels[i])) for i, value in results]
+
+
+def _kept(value: Any, pixel: Pixel) -> Any:
+    """Return what a pixel gave, once what was written of it is on disk; a disk that failed is not tried again."""
+    try:
+        if isinstance(value, Written):
+            return value.keep()
+        return value.result() if isinstance(value, Future) else value
+    except Exception as error:
+        return _failed(pixel, error)
+
+
+def _failed(pixel: Pixel, error: Exception) -> Failure:
+    return Failure(str(pixel), f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def _computed(
@@ -256,12 +302,26 @@ def _computed(
     return (table if at is None else at.leave(table)), partition.account
 
 
-def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> None:
-    """Write the rows of a pixel, and journal it once they are on disk."""
+@dataclass(frozen=True)
+class Written:
+    """The rows of a pixel, written; neither flushed to disk nor journaled yet."""
+
+    journal: Journal
+    key: str
+    file: Unflushed | None
+    """None if there are no rows."""
+    account: Account
+
+    def keep(self) -> None:
+        """Flush them, then journal them."""
+        leaf = None if self.file is None else self.file.flush().to_json()
+        self.journal.record(self.key, {"leaf": leaf, "account": dict(self.account)})
+
+
+def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> Written:
     table = finished(partition.core_table(), schema)
-    leaf = write_leaf(table, root, pixel).to_json() if table.num_rows else None
-    entry = {"leaf": leaf, "account": dict(partition.account)}
-    Journal(root / WORK).record(f"{pixel.order}/{pixel.number}", entry)
+    file = begin_leaf(table, root, pixel) if table.num_rows else None
+    return Written(Journal(root / WORK), f"{pixel.order}/{pixel.number}", file, partition.account)
 
 
 def finished(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -6,9 +6,12 @@ What the items mean is not known here.
 from __future__ import annotations
 
 import os
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,6 +28,11 @@ Value = TypeVar("Value")
 _WINDOW_PER_CORE = 3
 """Pieces in flight for each core: enough that no core waits, few enough that results do not pile up."""
 
+_FORGET_TRIES, _FORGET_S = 100, 0.01
+
+_EXPECTED_CORES = 16
+"""Those of a cluster whose workers have not come yet: with too few expected, work would be cut too coarsely."""
+
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Value]):
@@ -33,6 +41,16 @@ class Outcome(Generic[Item, Value]):
     item: Item
     value: Value | None
     failure: Failure | None = None
+
+
+_THREAD = threading.local()
+"""Of a thread that works for :func:`each`: the event that says nobody waits for it any more."""
+
+
+def stopped() -> bool:
+    """Tell a function called by :func:`each` whether nobody waits for its result any more; a cluster does not say."""
+    event = getattr(_THREAD, "stopped", None)
+    return event is not None and event.is_set()
 
 
 def active_client() -> Client | None:
@@ -56,7 +74,7 @@ def cores() -> int:
     """
     client = active_client()
     if client is not None:
-        return max(1, sum(client.nthreads().values()))
+        return sum(client.nthreads().values()) or _EXPECTED_CORES
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -117,7 +135,10 @@ def _on_threads(function: Any, items: Iterable[Item], shared: Any, describe: Any
         return
     todo = chain(first, todo)
     n = cores()
-    with ThreadPoolExecutor(n, thread_name_prefix="lsdb_ts") as pool:
+    stop = threading.Event()
+    with ThreadPoolExecutor(
+        n, thread_name_prefix="lsdb_ts", initializer=lambda: setattr(_THREAD, "stopped", stop)
+    ) as pool:
         flying: set[Future[Any]] = set()
         try:
             while True:
@@ -129,6 +150,7 @@ def _on_threads(function: Any, items: Iterable[Item], shared: Any, describe: Any
                 for future in landed:
                     yield future.result()
         finally:
+            stop.set()
             for future in flying:
                 future.cancel()
 
@@ -139,7 +161,7 @@ def _on_cluster(
     from distributed import as_completed
 
     todo = iter(items)
-    by_key: dict[str, tuple[Item, int]] = {}
+    flying: dict[Any, tuple[Any, Item, int]] = {}
     # One copy per worker, by reference: each task then carries its item only. In a list, because scatter takes a
     # mapping for many values, under the keys of the mapping, which another run may have used for others.
     (plan,) = client.scatter([shared], broadcast=True, hash=False)
@@ -147,19 +169,36 @@ def _on_cluster(
 
     def submit(item: Item, left: int) -> Any:
         future = client.submit(_attempt, function, plan, item, describe(item), 0, pure=False)
-        by_key[future.key] = (item, left)
+        flying[future.key] = (future, item, left)
         return future
 
-    landing = as_completed([submit(item, retries) for item in islice(todo, window)])
-    for future in landing:
-        item, left = by_key.pop(future.key)
-        outcome = _landed(future, item, describe(item))
-        if outcome.failure is not None and left > 0:
-            landing.add(submit(item, left - 1))
-            continue
-        yield outcome
-        for following in islice(todo, 1):
-            landing.add(submit(following, retries))
+    try:
+        landing = as_completed([submit(item, retries) for item in islice(todo, window)])
+        for future in landing:
+            _, item, left = flying.pop(future.key)
+            outcome = _landed(future, item, describe(item))
+            if outcome.failure is not None and left > 0:
+                landing.add(submit(item, left - 1))
+                continue
+            yield outcome
+            for following in islice(todo, 1):
+                landing.add(submit(following, retries))
+    finally:
+        if flying:
+            # Else the cluster goes on for as long as an exception keeps their frames.
+            client.cancel([plan, *(future for future, _, _ in flying.values())])
+            _await_forgotten(client, plan)
+        plan.release()
+
+
+def _await_forgotten(client: Client, future: Any) -> None:
+    """Wait, not for long, until the scheduler has dropped a value: closed before, it complains of data that it loses."""
+    # A scheduler that cannot be asked any more has nothing left to drop.
+    with suppress(OSError, TimeoutError):
+        for _ in range(_FORGET_TRIES):
+            if not any(client.who_has([future]).values()):
+                return
+            time.sleep(_FORGET_S)
 
 
 def _landed(future: Any, item: Item, name: str) -> Outcome[Item, Any]:

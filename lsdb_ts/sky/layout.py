@@ -6,7 +6,7 @@ Rows live elsewhere.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,19 +100,35 @@ class Layout:
         min_order : int
             Coarsest leaf allowed.
         """
-        keep = counts > 0
-        open_cells, open_counts = cells[keep], counts[keep]
+        return cls.from_loads(cells, [(counts, max_rows)], order, min_order)
+
+    @classmethod
+    def from_loads(
+        cls, cells: Indices, loads: Sequence[tuple[NDArray[np.number], float]], order: int, min_order: int = 0
+    ) -> Layout:
+        """Choose leaves so that none is over any limit, where the histogram can tell; see :meth:`from_counts`.
+
+        Parameters
+        ----------
+        cells : array of int64, shape (n,)
+            Occupied pixels at ``order``, without repeats.
+        loads : sequence of (array of shape (n,), float)
+            What each pixel holds, not negative, and the most that a leaf may: rows, or bytes.
+        order : int
+            Order of the histogram: the finest leaf possible.
+        min_order : int
+            Coarsest leaf allowed.
+        """
+        cells, weights = _sorted_and_full(cells, [w for w, _ in loads])
+        levels = _pyramid(cells, weights, [limit for _, limit in loads], order - min_order)
         orders: list[Indices] = []
         numbers: list[Indices] = []
-        for k in range(min_order, order + 1):
-            parents = open_cells >> np.int64(2 * (order - k))
-            unique, place = np.unique(parents, return_inverse=True)
-            totals = np.bincount(place, weights=open_counts, minlength=unique.size)
-            fits = totals <= max_rows if k < order else np.ones(unique.size, dtype=bool)
-            numbers.append(unique[fits])
-            orders.append(np.full(int(fits.sum()), k, dtype=np.int64))
-            rest = ~fits[place]
-            open_cells, open_counts = open_cells[rest], open_counts[rest]
+        undecided = np.arange(levels[-1].cells.size)
+        for k, level in enumerate(reversed(levels), start=min_order):
+            split = level.full[undecided] if k < order else np.zeros(undecided.size, dtype=bool)
+            numbers.append(level.cells[undecided[~split]])
+            orders.append(np.full(numbers[-1].size, k, dtype=np.int64))
+            undecided = counted(level.firsts[undecided[split]], level.firsts[undecided[split] + 1])
         return cls.of_arrays(np.concatenate(orders), np.concatenate(numbers))
 
     def __len__(self) -> int:
@@ -182,3 +198,42 @@ class Layout:
         """Return all pixels of one order."""
         numbers = np.arange(N_BASE << (2 * order), dtype=np.int64)
         return cls(np.full(numbers.size, order, dtype=np.int64), numbers)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The occupied pixels of one order, and where their parts are among those of the next finer one."""
+
+    cells: Indices
+    full: NDArray[np.bool_]
+    """Whether a pixel holds more than a leaf may."""
+    firsts: Indices
+    """Place of the first part of each pixel, and one past the last of all; shape (n + 1,)."""
+
+
+def _sorted_and_full(cells: Indices, weights: list[NDArray[np.number]]) -> tuple[Indices, list[NDArray[np.number]]]:
+    """Return the pixels that hold something, sorted; histograms are so already, and are not copied."""
+    keep = np.logical_or.reduce([w > 0 for w in weights])
+    if not np.all(keep):
+        cells, weights = cells[keep], [w[keep] for w in weights]
+    if np.any(cells[1:] < cells[:-1]):
+        by_place = np.argsort(cells, kind="stable")
+        cells, weights = cells[by_place], [w[by_place] for w in weights]
+    return cells, weights
+
+
+def _pyramid(cells: Indices, weights: list[NDArray[np.number]], limits: list[float], height: int) -> list[_Level]:
+    """Add pixels of a histogram up, four by four; the finest level first."""
+    levels = []
+    firsts = np.zeros(cells.size + 1, dtype=np.int64)
+    for up in range(height + 1):
+        if up:
+            parents = cells >> np.int64(2)
+            begins = np.ones(parents.size, dtype=bool)
+            np.not_equal(parents[1:], parents[:-1], out=begins[1:])
+            starts = np.flatnonzero(begins)
+            cells, weights = parents[starts], [np.add.reduceat(w, starts) if w.size else w for w in weights]
+            firsts = np.append(starts, parents.size)
+        full = np.logical_or.reduce([w > limit for w, limit in zip(weights, limits, strict=True)])
+        levels.append(_Level(cells, full, firsts))
+    return levels

@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 
 from lsdb_ts.errors import CatalogError, PlanError
 from lsdb_ts.store.remote import Range, RemotePath, contents
+from lsdb_ts.store.seal import SEAL_BYTES, check_footer, footer_size
 
 AnyPath = Path | RemotePath
 """A file or folder on this machine, or behind a URL."""
 
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]+:")
+_SIGN = b"PAR1"
 _FOOTER_GUESS = 64 << 10
 """Most footers are shorter than this, so that one request gets them."""
 
@@ -131,18 +133,21 @@ def read_footer(path: AnyPath, limit_bytes: int | None = None) -> pq.FileMetaDat
     Raises
     ------
     CatalogError
-        A remote file does not end as Parquet files do, or its footer is longer than ``limit_bytes``.
+        A remote file does not end as Parquet files do, its footer is longer than ``limit_bytes``, or the footer is not
+        what was written.
     """
-    if isinstance(path, Path):
+    end = tail(path, _FOOTER_GUESS)
+    if isinstance(path, Path) and end[-4:] != _SIGN:
+        # Arrow says best what is wrong, or knows how to read it.
         return pq.read_metadata(path)
-    end = path.tail(_FOOTER_GUESS)
-    if len(end) < 12 or end[-4:] != b"PAR1":
+    if len(end) < 12 or end[-4:] != _SIGN:
         raise CatalogError(f"cannot read {path}: it does not end as a Parquet file does")
-    size = int.from_bytes(end[-8:-4], "little") + 8
+    size = footer_size(end)
     if limit_bytes is not None and size > limit_bytes:
         raise CatalogError(f"{path}: the footer has {size} bytes, more than {limit_bytes}")
-    if size > len(end) == _FOOTER_GUESS:
-        end = path.tail(size)
+    if size + SEAL_BYTES > len(end) == _FOOTER_GUESS:
+        end = tail(path, size + SEAL_BYTES)
+    check_footer(end, path)
     return pq.read_metadata(pa.BufferReader(end[-size:]))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -19,11 +20,13 @@ import pyarrow.parquet as pq
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import plain_nested
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import Pixel
+from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Pixel
 from lsdb_ts.store.files import AnyPath, beside, located, read_files, read_footer, state_of
 from lsdb_ts.store.footers import footer, learn_footers
 from lsdb_ts.store.remote import RemotePath
+from lsdb_ts.store.seal import TEXT_KEY, check_footer, check_text
 from lsdb_ts.store.sidecar import Sidecar, open_sidecar
+from lsdb_ts.store.voparquet import KEYS
 from lsdb_ts.store.write import leaf_name
 
 WORK = ".lsdb_ts"
@@ -109,15 +112,17 @@ def read_properties(path: AnyPath) -> dict[str, str]:
     (text,) = read_files([path])
     if text is None:
         raise CatalogError(f"{path} is missing")
-    return _parsed(text)
+    return _parsed(text, path)
 
 
-def _parsed(text: bytes) -> dict[str, str]:
+def _parsed(text: bytes, path: AnyPath) -> dict[str, str]:
     from jproperties import Properties
 
+    check_text(text, path)
     properties = Properties()
     properties.load(text, "utf-8")
-    return {key: value.data for key, value in properties.items()}
+    # The checksum is one of this very text: whatever repeats the properties must not repeat it.
+    return {key: value.data for key, value in properties.items() if key != TEXT_KEY}
 
 
 def open_hats(path: str | AnyPath, storage_options: Mapping[str, Any] | None = None) -> HatsCatalog:
@@ -142,7 +147,7 @@ def open_hats(path: str | AnyPath, storage_options: Mapping[str, Any] | None = N
         )
     told = dict(zip(_TELLING, read_files([folder / name for name in _TELLING]), strict=True))
     if (listing := told["collection.properties"]) is not None:
-        collection = _parsed(listing)
+        collection = _parsed(listing, folder / "collection.properties")
         primary = open_hats(beside(folder, collection["hats_primary_table_url"]))
         margins = collection.get("all_margins", "").replace(",", " ").split()
         margin_name = collection.get("default_margin") or (margins[0] if margins else None)
@@ -151,7 +156,8 @@ def open_hats(path: str | AnyPath, storage_options: Mapping[str, Any] | None = N
     text = told["hats.properties"] or told["properties"]
     if text is None:
         raise _no_catalog(folder)
-    properties = _parsed(text)
+    name = "hats.properties" if told["hats.properties"] else "properties"
+    properties = _parsed(text, folder / name)
     if properties.get("dataproduct_type") not in {"object", "source", "margin", "association"}:
         raise CatalogError(
             f"{folder} is a HATS {properties.get('dataproduct_type')!r} product; need an object, source or margin "
@@ -185,6 +191,7 @@ def _no_catalog(folder: AnyPath) -> CatalogError:
 
 def _schema_of(catalog: HatsCatalog, common: bytes | None) -> pa.Schema:
     if common is not None:
+        check_footer(common, catalog.path / "dataset" / "_common_metadata")
         return _catalog_schema(pq.read_schema(pa.BufferReader(common)))
     dataset = catalog.path / "dataset"
     if (dataset / "_metadata").exists():
@@ -198,19 +205,21 @@ def _schema_of(catalog: HatsCatalog, common: bytes | None) -> pa.Schema:
 
 
 def _catalog_schema(schema: pa.Schema) -> pa.Schema:
-    # pandas' own notes on indexes would make readers put columns into the index.
-    metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
+    # pandas' own notes on indexes would make readers put columns into the index; those for the Virtual Observatory are
+    # of all columns, and are made anew.
+    metadata = {k: v for k, v in (schema.metadata or {}).items() if k not in {b"pandas", *KEYS}}
     return plain_nested(schema.with_metadata(metadata or None))
 
 
 def _layout_of(folder: AnyPath, properties: Mapping[str, str], listing: bytes | None) -> Layout:
     if listing is not None:
-        # On one thread: a process that ends right after Arrow started threads of its own is sometimes aborted.
-        options = pyarrow.csv.ReadOptions(use_threads=False)
-        table = pyarrow.csv.read_csv(pa.BufferReader(listing), read_options=options)
-        if table.num_rows == 0:
-            return Layout.of_arrays([], [])
-        return Layout.of_arrays(table.column("Norder").to_numpy(), table.column("Npix").to_numpy())
+        try:
+            return _listed_layout(listing)
+        except (LookupError, ValueError, pa.ArrowException) as error:
+            raise CatalogError(
+                f"cannot read {folder / 'partition_info.csv'}: {error}; restore it from a copy, or remove it, then the "
+                "partitions are listed by their files"
+            ) from error
     suffix = properties.get("hats_npix_suffix", ".parquet").rstrip("/")
     found = (folder / "dataset").glob(f"Norder=*/Dir=*/Npix=*{suffix}")
     paths = [str(path) for path in found]
@@ -221,6 +230,22 @@ def _layout_of(folder: AnyPath, properties: Mapping[str, str], listing: bytes | 
         *_, order, _, number = path.split("/")
         pixels.append(Pixel(int(order.partition("=")[2]), int(number.partition("=")[2].removesuffix(suffix))))
     return Layout.of(pixels)
+
+
+def _listed_layout(listing: bytes) -> Layout:
+    # On one thread: a process that ends right after Arrow started threads of its own is sometimes aborted.
+    options = pyarrow.csv.ReadOptions(use_threads=False)
+    table = pyarrow.csv.read_csv(pa.BufferReader(listing), read_options=options)
+    if table.num_rows == 0:
+        return Layout.of_arrays([], [])
+    # What is no number comes as text, which does not become one.
+    orders, numbers = (table.column(name).to_numpy().astype(np.int64) for name in ("Norder", "Npix"))
+    none = (orders < 0) | (orders > MAX_ORDER) | (numbers < 0)
+    none |= numbers >= N_BASE << (2 * np.clip(orders, 0, MAX_ORDER))
+    if none.any():
+        row = int(np.argmax(none))
+        raise ValueError(f"row {row}: there is no pixel {numbers[row]} of order {orders[row]}")
+    return Layout.of_arrays(orders, numbers)
 
 
 def _some(found: list[Any], otherwise: str) -> list[Any]:

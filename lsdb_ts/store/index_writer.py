@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import HEALPIX, plain, require
@@ -21,6 +22,7 @@ from lsdb_ts.store.files import local
 from lsdb_ts.store.finish import properties_stamp, write_collection, write_properties
 from lsdb_ts.store.hats import HatsCatalog, open_hats, read_properties
 from lsdb_ts.store.index import NUMBER, ORDER, STAMP, index_folders, stamp_of
+from lsdb_ts.store.seal import seal
 from lsdb_ts.store.source import HatsSource, Request
 from lsdb_ts.store.write import atomic
 
@@ -30,6 +32,8 @@ GROUP_ROWS = 32_768
 _MOST_PARTS = 512
 _MOST_GROUPS = 16_384
 """More row groups would make `_metadata`, which every first look-up reads, slow to read."""
+_GROWN = 2
+"""A part with so many times its rows is dealt again."""
 _SAMPLED_LEAVES = 64
 _SAMPLE = 4096
 """Ids drawn from each sampled leaf, to cut the ids into parts of like size."""
@@ -114,6 +118,29 @@ def build_index(
 
 
 @dataclass(frozen=True, eq=False)
+class _Edges:
+    """The smallest (id, place) of every part but the first. One id may fill many parts: then places tell them apart."""
+
+    ids: NDArray[Any]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def between(cls, sample: pa.Table, parts: int) -> _Edges:
+        """Cut a sorted sample of ids and places into parts of like size."""
+        cuts = np.unique(np.linspace(0, sample.num_rows, parts + 1)[1:-1].astype(int))
+        chosen = sample.take(pa.array(cuts[cuts > 0]))
+        return cls(_values(chosen.column(0)), chosen.column(1).to_numpy())
+
+    def cuts(self, table: pa.Table) -> list[int]:
+        """Return the row at which each part of a sorted table begins, and one past its last row."""
+        ids, places = _values(table.column(0)), table.column(1).to_numpy()
+        first = np.searchsorted(ids, self.ids, side="left").tolist()
+        last = np.searchsorted(ids, self.ids, side="right").tolist()
+        of_equals = zip(first, last, self.places.tolist(), strict=True)
+        return [0, *(a + int(np.searchsorted(places[a:b], place)) for a, b, place in of_equals), table.num_rows]
+
+
+@dataclass(frozen=True, eq=False)
 class _Build:
     """One build: leaves are read once, dealt to spill files by ranges of ids, and these sorted one by one."""
 
@@ -127,25 +154,32 @@ class _Build:
         """Write the index's files; return (rows indexed, rows without an id)."""
         (self.work / "dataset" / "index").mkdir(parents=True)
         total = HatsSource(self.catalog).count
-        nameless = self._deal(self._edges(total), advance)
+        nameless = 0
+
+        def named() -> Iterator[pa.Table]:
+            nonlocal nameless
+            for table in self._leaves(range(len(self.catalog.layout))):
+                nameless += table.column(self.column).null_count
+                yield self._sorted(table.filter(pc.is_valid(table.column(self.column))))
+                advance(1)
+
         group_rows = max(GROUP_ROWS, total // _MOST_GROUPS)
         rows, footers = 0, []
-        for i, spilled in enumerate(sorted(self.work.glob("*.arrow"), key=lambda p: int(p.stem))):
-            with pa.memory_map(str(spilled)) as file:
-                table = self._sorted(pa.ipc.open_stream(file).read_all())
+        for i, table in enumerate(self._parts(self._deal(named(), self._edges(total), self.work))):
             name = f"index/part.{i}.parquet"
             self._write_part(table, self.work / "dataset" / name, group_rows)
-            spilled.unlink()
             rows += table.num_rows
             footers.append(pq.read_metadata(self.work / "dataset" / name))
             footers[-1].set_file_path(name)
         with atomic(self.work / "dataset" / "_common_metadata") as temporary:
             pq.write_metadata(self._schema, temporary)
+            seal(temporary)
         first = footers[0]
         for metadata in footers[1:]:
             first.append_row_groups(metadata)
         with atomic(self.work / "dataset" / "_metadata") as temporary:
             first.write_metadata_file(temporary)
+            seal(temporary)
         return rows, nameless
 
     @property
@@ -161,43 +195,49 @@ class _Build:
             order, number = pa.array(np.full(n, pixel.order, np.uint8)), pa.array(np.full(n, pixel.number, np.uint64))
             yield pa.table([ids, read.column(HEALPIX), order, number], schema=self._schema)
 
-    def _edges(self, total: int) -> pa.Array:
-        """Return the smallest ids of all parts but the first: quantiles of a sample."""
+    def _edges(self, total: int) -> _Edges:
+        """Return where parts begin: quantiles of a sample of leaves."""
         parts = min(-(-total // self.part_rows), _MOST_PARTS)
-        n = len(self.catalog.layout)
         if parts <= 1:
-            return pa.array([], self.kind)
+            return _Edges.between(self._schema.empty_table(), 1)
+        n = len(self.catalog.layout)
         rng = np.random.default_rng(0)
-        sample = []
+        sample = [self._schema.empty_table()]
         for table in self._leaves(iter(np.unique(np.linspace(0, n - 1, min(n, _SAMPLED_LEAVES)).astype(int)).tolist())):
-            ids = table.column(self.column).drop_null()
-            if len(ids):
-                sample.append(ids.take(pa.array(rng.integers(0, len(ids), min(_SAMPLE, len(ids))))).combine_chunks())
-        if not sample:
-            return pa.array([], self.kind)
-        ids = pa.chunked_array(sample, self.kind).combine_chunks()
-        ids = ids.take(pc.sort_indices(ids))
-        cuts = np.linspace(0, len(ids), parts + 1)[1:-1].astype(int)
-        return pc.unique(ids.take(pa.array(cuts)))
+            known = table.filter(pc.is_valid(table.column(self.column)))
+            if known.num_rows:
+                sample.append(known.take(pa.array(rng.integers(0, known.num_rows, min(_SAMPLE, known.num_rows)))))
+        return _Edges.between(self._sorted(pa.concat_tables(sample)), parts)
 
-    def _deal(self, edges: pa.Array, advance: Callable[[int], object]) -> int:
-        """Write every row to the spill file of its part; return how many have no id."""
-        bounds = edges.to_numpy(zero_copy_only=False)
-        nameless = 0
+    def _deal(self, tables: Iterator[pa.Table], edges: _Edges, folder: Path) -> list[Path]:
+        """Write the rows of sorted tables to the spill files of their parts; return these by id."""
+        paths = [folder / f"{i}.arrow" for i in range(edges.ids.size + 1)]
         with ExitStack() as stack:
-            streams = [
-                stack.enter_context(pa.ipc.new_stream(str(self.work / f"{i}.arrow"), self._schema))
-                for i in range(len(edges) + 1)
-            ]
-            for table in self._leaves(range(len(self.catalog.layout))):
-                nameless += table.column(self.column).null_count
-                known = self._sorted(table.filter(pc.is_valid(table.column(self.column))))
-                values = known.column(self.column).to_numpy(zero_copy_only=False)
-                cuts = [0, *np.searchsorted(values, bounds, side="left").tolist(), known.num_rows]
+            streams = [stack.enter_context(pa.ipc.new_stream(str(path), self._schema)) for path in paths]
+            for table in tables:
+                cuts = edges.cuts(table)
                 for stream, start, stop in zip(streams, cuts[:-1], cuts[1:], strict=True):
-                    stream.write_table(known.slice(start, stop - start))
-                advance(1)
-        return nameless
+                    if stop > start:
+                        stream.write_table(table.slice(start, stop - start))
+        return paths
+
+    def _parts(self, spilled: list[Path]) -> Iterator[pa.Table]:
+        """Yield spill files sorted, by id; what the sample let grow too large is dealt again, by a sample of itself."""
+        for path in spilled:
+            with pa.memory_map(str(path)) as file:
+                held = pa.ipc.open_stream(file).read_all()
+                if held.num_rows <= _GROWN * self.part_rows:
+                    yield self._sorted(held)
+                else:
+                    yield from self._parts(self._dealt_again(held, path.with_suffix("")))
+            path.unlink()
+
+    def _dealt_again(self, held: pa.Table, folder: Path) -> list[Path]:
+        folder.mkdir()
+        drawn = np.random.default_rng(0).integers(0, held.num_rows, _SAMPLED_LEAVES * _SAMPLE)
+        edges = _Edges.between(self._sorted(held.take(pa.array(drawn))), -(-held.num_rows // self.part_rows))
+        # Batches as they were written: each is sorted already.
+        return self._deal((pa.Table.from_batches([batch]) for batch in held.to_batches()), edges, folder)
 
     def _sorted(self, table: pa.Table) -> pa.Table:
         """Sort by id, then place, and drop what stands twice."""
@@ -227,6 +267,11 @@ class _Build:
                 write_page_checksum=True,
                 sorting_columns=pq.SortingColumn.from_ordering(self._schema, [(self.column, "ascending")]),
             )
+            seal(temporary)
+
+
+def _values(ids: pa.ChunkedArray) -> NDArray[Any]:
+    return np.asarray(ids.to_numpy())
 
 
 def _list_in_collection(catalog: HatsCatalog, column: str, folder: Path) -> None:

@@ -5,11 +5,15 @@ What the values are is decided by those who keep them.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+CACHE_BYTES = int(os.environ.get("LSDB_TS_CACHE_MB", "256")) << 20
+"""What a process may keep of decoded row groups, beside what its pieces of work take: ``LSDB_TS_CACHE_MB``."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")

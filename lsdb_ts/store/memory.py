@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError, PositionError
 from lsdb_ts.schema import HEALPIX, project, require
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import Indices, bad_positions, cell_of, spatial_index
+from lsdb_ts.sky.pixel import MAX_ORDER, Indices, bad_positions, cell_of, pixel_area_arcsec2, spatial_index
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost
 from lsdb_ts.store.partition import Partition, keep_parts, runs, slices, sorted_by_place
@@ -23,6 +24,7 @@ from lsdb_ts.store.source import Request, split
 
 _FEW_ROWS = 200_000
 _FEW_SLICES = 16
+_ROWS_PER_CELL = 4
 _SKY_ORDER = 18
 """Cells of 0.8 arcsec: what is matched with few rows need not be read but next to them."""
 
@@ -92,6 +94,11 @@ class MemorySource:
         """Number of rows."""
         return int(self.table.num_rows)
 
+    @property
+    def is_local(self) -> bool:
+        """They are."""
+        return True
+
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and the largest value of a column."""
         base, _, part = column.partition(".")
@@ -111,9 +118,10 @@ class MemorySource:
 
     def estimate(self, request: Request) -> Cost:
         """Return the cost of the slices, which take nothing from disk."""
-        rows = int(self._rows(request.wanted)[1].sum())
+        starts, counts = self._rows(request.wanted)
+        rows = int(counts.sum())
         size = int(self._projected(request.columns).nbytes * rows / max(self.table.num_rows, 1))
-        return Cost(rows, rows, rows, 0, size)
+        return Cost(rows, rows, rows, 0, size, self._area_arcsec2(starts, counts))
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and a hash of the content."""
@@ -121,10 +129,23 @@ class MemorySource:
 
     @functools.cached_property
     def _hash(self) -> str:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.table.schema) as stream:
-            stream.write_table(self.table)
-        return hashlib.sha256(sink.getvalue()).hexdigest()
+        return content_hash(self.table)
+
+    def _area_arcsec2(self, starts: Indices, counts: Indices) -> float:
+        """Return the area of the cells some rows lie in, so fine that a cell of evenly spread rows holds a few."""
+        rows = int(counts.sum())
+        parted = np.bincount(self._parted[runs(starts, counts)], minlength=MAX_ORDER + 2)
+        cells = 1 + np.cumsum(parted[: MAX_ORDER + 1])
+        order = int(np.argmax(np.append(cells[:-1] * _ROWS_PER_CELL > rows, True)))
+        return float(min(cells[order], rows) * pixel_area_arcsec2(order))
+
+    @functools.cached_property
+    def _parted(self) -> NDArray[np.int8]:
+        """The order from which on a row and the one before it lie in different cells."""
+        place = self.table.column(HEALPIX).to_numpy()
+        bits = np.frexp((place[1:] ^ place[:-1]).astype(np.float64))[1]
+        orders = np.maximum(MAX_ORDER + 1 - (bits + 1) // 2, 0)
+        return np.append(0, orders).astype(np.int8)[: place.size]
 
     def _rows(self, wanted: Ranges) -> tuple[Indices, Indices]:
         """Return where wanted rows start, and how many they are, one slice each."""
@@ -134,3 +155,11 @@ class MemorySource:
         schema = project(self.table.schema, [HEALPIX, *columns])
         arrays = [keep_parts(self.table.column(f.name), f.type) for f in schema]
         return pa.table(arrays, schema=schema.remove_metadata())
+
+
+def content_hash(table: pa.Table) -> str:
+    """Return a hash of the rows of a table and their schema."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()

@@ -9,7 +9,6 @@ Which files a pixel needs is decided by the catalog next door.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,10 +21,9 @@ import pyarrow.parquet as pq
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX, plain_nested
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.store.cost import Cost, bytes_in_memory
 from lsdb_ts.store.files import AnyPath, opened
 from lsdb_ts.store.footers import Footer, footer
-from lsdb_ts.store.kept import Kept
+from lsdb_ts.store.kept import CACHE_BYTES, Kept
 from lsdb_ts.store.partition import order_of
 
 Bounds = Mapping[str, tuple[Any, Any]]
@@ -37,10 +35,8 @@ Unit = tuple[str, ...]
 _ORDER: Unit = ()
 """Kept beside the columns of a row group: what sorts its rows."""
 
-DECODED: Kept[tuple[Any, ...], pa.ChunkedArray] = Kept(
-    int(os.environ.get("LSDB_TS_CACHE_MB", "256")) << 20, lambda column: int(column.nbytes)
-)
-"""Decoded columns of row groups, by file, row group and unit; each process keeps up to ``LSDB_TS_CACHE_MB``."""
+DECODED: Kept[tuple[Any, ...], pa.ChunkedArray] = Kept(CACHE_BYTES, lambda column: int(column.nbytes))
+"""Decoded columns of row groups, by file, row group and unit."""
 
 
 @dataclass(frozen=True)
@@ -121,25 +117,6 @@ def read_rows(
         raise CatalogError(f"cannot read {path}: {error}") from error
     record(reading.counted(columns, groups))
     return table
-
-
-def estimate(path: AnyPath, columns: Sequence[str], within: Ranges | None = None, bounds: Bounds | None = None) -> Cost:
-    """Return what :func:`read_rows` would read."""
-    found = footer(path)
-    chunks = found.chunks(columns)
-    total = Cost()
-    for g in found.groups(within, bounds or {}):
-        group = found.group(g)
-        read = [group.column(c) for c in chunks]
-        kept = group.num_rows * found.share(g, within)
-        total += Cost(
-            group.num_rows,
-            kept,
-            kept * found.share_within(g, bounds or {}),
-            sum(c.total_compressed_size for c in read),
-            sum(bytes_in_memory(c) for c in read),
-        )
-    return total
 
 
 def limits(footers: Iterable[Footer], column: str) -> tuple[Any, Any] | None:

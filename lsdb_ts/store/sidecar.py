@@ -17,22 +17,21 @@ import pyarrow as pa
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX
-from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.cost import Cost
 from lsdb_ts.store.files import key_of, state_of
 from lsdb_ts.store.kept import Kept
-from lsdb_ts.store.partition import runs, slices
+from lsdb_ts.store.partition import slices
 from lsdb_ts.store.read import Read, record
+from lsdb_ts.store.seal import check_text
+from lsdb_ts.store.sidecar_file import SidecarFile, open_file
 
 FOLDER = "sidecar"
 """Folder inside a catalog, beside ``dataset``, where other readers do not look."""
 LISTING = "sidecar.json"
-LEAF = b"lsdb_ts_leaf"
-"""Metadata of a sidecar file: size and time of the leaf it was built from."""
 
 _COUNTED = 100
-_MAPPED: Kept[tuple[Any, ...], pa.Table | None] = Kept(256, lambda _: 1)
+_MAPPED: Kept[tuple[Any, ...], SidecarFile | None] = Kept(256, lambda _: 1)
 """Files that are mapped; they take addresses and a file handle each, not memory."""
 
 
@@ -66,64 +65,61 @@ class Sidecar:
         pyarrow.Table or None
             None where the sidecar lacks a column, or was built from another state of the leaf.
         """
-        table = self._current(leaf, schema)
-        if table is None:
+        file = self._current(leaf, schema)
+        if file is None:
             return None
-        starts, counts = slices(table.column(HEALPIX).to_numpy(), wanted)
-        if starts.size <= 1:
-            found = table.slice(int(starts[0]), int(counts[0])) if starts.size else table.slice(0, 0)
-        else:
-            found = table.take(pa.array(runs(starts, counts)))
+        table, which = file.rows.select(schema.names), file.within(wanted)
+        found = table[which] if isinstance(which, slice) else table.take(pa.array(which))
         record(Read(self.file_of(leaf), tuple(schema.names), (), found.nbytes))
         return found
 
     def estimate(self, leaf: Path, schema: pa.Schema, wanted: Ranges) -> Cost | None:
         """Return what :meth:`rows` would take; of many pieces of sky a guess: to look is to take."""
-        table = self._current(leaf, schema)
-        if table is None:
+        file = self._current(leaf, schema)
+        if file is None:
             return None
-        n = _expected(table.column(HEALPIX).to_numpy(), wanted)
-        size = int(table.nbytes * n / max(table.num_rows, 1))
+        n = _expected(file, wanted)
+        size = sum(file.rows.column(name).nbytes for name in schema.names) * n // max(file.rows.num_rows, 1)
         return Cost(n, n, n, size, size)
 
     def is_current(self, leaf: Path, columns: Sequence[str]) -> bool:
         """Tell whether a leaf's sidecar file holds some columns of its present state."""
         try:
-            table = self._mapped(leaf)
+            file = self._mapped(leaf)
         except CatalogError:
             return False
-        return table is not None and set(columns) <= set(table.column_names)
+        return file is not None and set(columns) <= set(file.rows.column_names)
 
-    def _current(self, leaf: Path, schema: pa.Schema) -> pa.Table | None:
+    def _current(self, leaf: Path, schema: pa.Schema) -> SidecarFile | None:
         if not set(schema.names) <= {HEALPIX, *self.columns}:
             return None
-        table = self._mapped(leaf)
-        if table is None or any(table.schema.get_field_index(f.name) < 0 for f in schema):
+        file = self._mapped(leaf)
+        if file is None:
             return None
-        chosen = table.select(schema.names)
-        return chosen if chosen.schema.equals(schema) else None
+        held = file.rows.schema
+        return file if all(f.name in held.names and held.field(f.name).equals(f) for f in schema) else None
 
-    def _mapped(self, leaf: Path) -> pa.Table | None:
-        file = self.file_of(leaf)
+    def _mapped(self, leaf: Path) -> SidecarFile | None:
+        path = self.file_of(leaf)
         try:
-            key = (*key_of(leaf), *key_of(file))
+            key = (*key_of(leaf), *key_of(path))
         except FileNotFoundError:
             return None
 
-        def mapped(_: object) -> list[pa.Table | None]:
+        def mapped(_: object) -> list[SidecarFile | None]:
             try:
-                table = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-            except (OSError, pa.ArrowException) as error:
+                file = open_file(path)
+            except (OSError, ValueError, KeyError, pa.ArrowException) as error:
                 raise CatalogError(
-                    f"cannot read {file}: {error}; build it again: lsdb-ts sidecar {self.root}"
+                    f"cannot read {path}: {error}; build it again: lsdb-ts sidecar {self.root}"
                 ) from error
-            stated = (table.schema.metadata or {}).get(LEAF, b"null")
-            return [table.replace_schema_metadata(None) if json.loads(stated) == state_of(leaf) else None]
+            return [file if file.about.get("leaf") == state_of(leaf) else None]
 
         return _MAPPED.take([key], mapped)[0]
 
 
-def _expected(place: Indices, wanted: Ranges) -> int:
+def _expected(file: SidecarFile, wanted: Ranges) -> int:
+    place = file.rows.column(HEALPIX).to_numpy()
     if len(wanted) <= _COUNTED or place.size == 0:
         return int(slices(place, wanted)[1].sum())
     start, stop = int(place[0]), int(place[-1]) + 1
@@ -141,7 +137,13 @@ def _file_of(root: Path, leaf: Path) -> Path:
 def open_sidecar(root: Path) -> Sidecar | None:
     """Open the sidecar of a catalog, or return None where there is none."""
     try:
-        told = json.loads((root / FOLDER / LISTING).read_text())
+        text = (root / FOLDER / LISTING).read_bytes()
     except FileNotFoundError:
         return None
-    return Sidecar(root, tuple(told["columns"]))
+    try:
+        check_text(text, root / FOLDER / LISTING)
+        return Sidecar(root, tuple(json.loads(text)["columns"]))
+    except (CatalogError, KeyError, ValueError) as error:
+        raise CatalogError(
+            f"cannot read {root / FOLDER / LISTING}: {error}; build the sidecar again: lsdb-ts sidecar {root}"
+        ) from error

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from lsdb_ts.schema import HEALPIX, Roles, require
 from lsdb_ts.store.files import local, state_of
 from lsdb_ts.store.hats import HatsCatalog, open_hats
-from lsdb_ts.store.sidecar import FOLDER, LEAF, LISTING, Sidecar
+from lsdb_ts.store.seal import TEXT_BLANK, TEXT_KEY, sealed_text
+from lsdb_ts.store.sidecar import FOLDER, LISTING, Sidecar
+from lsdb_ts.store.sidecar_file import is_sound, write_file
 from lsdb_ts.store.source import HatsSource
 from lsdb_ts.store.write import atomic, remove_leftovers
 
@@ -28,7 +28,7 @@ class SidecarReport:
     columns: tuple[str, ...]
     leaves: int
     written: int
-    """Leaves whose file was missing or out of date."""
+    """Leaves whose file was missing, out of date or damaged."""
     bytes: int
     """Of the whole sidecar."""
 
@@ -42,7 +42,8 @@ def build_sidecar(
 ) -> SidecarReport:
     """Write places, positions and a few columns of a catalog, and of its margin, once more: uncompressed.
 
-    Files that are there and up to date are left as they are; the same call after any interruption does what is missing.
+    Files that are there, sound and up to date are left as they are; the same call after any interruption does what is
+    missing.
 
     Parameters
     ----------
@@ -87,11 +88,12 @@ def _built(catalog: HatsCatalog, columns: tuple[str, ...], advance: Callable[[in
     source = HatsSource(catalog)
 
     def write(leaf: Path) -> bool:
-        stale = not sidecar.is_current(leaf, (HEALPIX, *columns))
-        if stale:
-            _write(source, leaf, sidecar.file_of(leaf), columns)
+        file = sidecar.file_of(leaf)
+        left = sidecar.is_current(leaf, (HEALPIX, *columns)) and is_sound(file)
+        if not left:
+            _write(source, leaf, file, columns)
         advance(1)
-        return stale
+        return not left
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         written = sum(pool.map(write, leaves))
@@ -99,7 +101,7 @@ def _built(catalog: HatsCatalog, columns: tuple[str, ...], advance: Callable[[in
     for old in set(folder.rglob("*.arrow")) - files:
         old.unlink()
     with atomic(folder / LISTING) as temporary:
-        temporary.write_text(json.dumps({"columns": list(columns)}))
+        temporary.write_bytes(sealed_text(json.dumps({"columns": list(columns), TEXT_KEY: TEXT_BLANK}).encode()))
     return [file.stat().st_size for file in files], written
 
 
@@ -110,8 +112,7 @@ def _leaves(catalog: HatsCatalog) -> Iterator[Path]:
 def _write(source: HatsSource, leaf: Path, file: Path, columns: tuple[str, ...]) -> None:
     # Looked at first: a leaf that changes while it is read makes a file that is out of date.
     state = state_of(leaf)
-    table = source.file_rows(leaf, (HEALPIX, *columns)).combine_chunks()
-    schema = table.schema.with_metadata({LEAF: json.dumps(state).encode()})
+    table = source.file_rows(leaf, (HEALPIX, *columns)).replace_schema_metadata(None)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(file) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_table(table.replace_schema_metadata(schema.metadata))
+    with atomic(file) as temporary:
+        write_file(temporary, table, {"leaf": state})

@@ -22,12 +22,12 @@ from lsdb_ts.sky.halo import border
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, spatial_index
 from lsdb_ts.sky.ranges import Ranges
-from lsdb_ts.store.cost import Cost
+from lsdb_ts.store.cost import Cost, estimate
 from lsdb_ts.store.files import AnyPath, state_of
 from lsdb_ts.store.footers import footer
 from lsdb_ts.store.hats import HatsCatalog
 from lsdb_ts.store.partition import Partition, inside, sorted_by_place
-from lsdb_ts.store.read import Bounds, estimate, limits, read_rows
+from lsdb_ts.store.read import Bounds, limits, read_rows
 from lsdb_ts.store.remote import RemotePath
 from lsdb_ts.store.sidecar import Sidecar
 
@@ -82,6 +82,10 @@ class Source(Protocol):
     @property
     def count(self) -> int:
         """Number of rows, from metadata."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the rows are on this machine, in memory or in files."""
 
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and the largest value of a column from metadata, or None where they do not tell."""
@@ -164,6 +168,11 @@ class HatsSource:
         if self.catalog.n_rows is not None:
             return self.catalog.n_rows
         return sum(footer(path).n_rows for path in self._all_files())
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the catalog is no URL."""
+        return isinstance(self.catalog.path, Path)
 
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and the largest value of a column from the files' footers."""
@@ -261,7 +270,8 @@ class HatsSource:
             found = sidecar.estimate(path, schema, request.wanted)
             if found is not None:
                 return found
-        return estimate(path, self._columns_read(request.columns), request.wanted, request.rows)
+        positions = self.catalog.ra, self.catalog.dec
+        return estimate(path, self._columns_read(request.columns), request.wanted, request.rows, positions)
 
     def _sidecar_of(self, path: AnyPath) -> Sidecar | None:
         for catalog in (self.catalog, self.catalog.margin):

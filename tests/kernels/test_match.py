@@ -88,7 +88,7 @@ def test_a_field_where_base_pixels_meet_is_matched_right(where, sizes, n_neighbo
     assert_same(left, right, 5.0, n_neighbors)
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 4])
+@pytest.mark.parametrize("n_neighbors", [1, 4, 60])
 @pytest.mark.parametrize("where", [*MEETING_POINTS, (45.0, 30.0), (200.0, 89.9999), (10.0, -60.0)])
 def test_a_crowd_within_the_radius_is_matched_right(where, n_neighbors):
     crowd, field = (sorted_sky(*perturbed(np.full(700, where[0]), np.full(700, where[1]), s, 1)) for s in (0.3, 60.0))
@@ -112,6 +112,25 @@ def test_all_of_a_crowd_are_found(dec):
     right = sorted_sky(*perturbed(np.full(150, 45.0), np.full(150, dec), 0.2, seed=2))
     for n_neighbors in (None, 150):
         assert assert_same(left, right, 5.0, n_neighbors) == 160 * 150
+
+
+@pytest.mark.parametrize("where", MEETING_POINTS)
+def test_more_than_there_is_room_for_are_found_beyond_the_edges(where):
+    """Room is made, and the search begun again, wherever it runs out."""
+    left, right = (sorted_sky(*perturbed(*np.tile(where, (n, 1)).T, 0.2, seed=n)) for n in (70, 600))
+    assert assert_same(left, right, 5.0, None) == 70 * 600
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 5, 16, 17, 40])
+def test_groups_of_rows_that_lie_apart_or_have_few_around_them_are_matched_right(n_neighbors):
+    """A dense middle, a thin edge, and rows far from all others, with as many asked for as a look around shows."""
+    widths = np.geomspace(1e-3, 300.0, 400)
+    edge = [perturbed([33.0], [5.0], width, seed) for seed, width in enumerate(widths)]
+    crowd = perturbed(np.full(200, 33.0), np.full(200, 5.0), 0.02, seed=5)
+    left = sorted_sky(*(np.concatenate(parts) for parts in zip(*edge, crowd, strict=True)))
+    right = sorted_sky(*perturbed(*left[1:], 0.01, seed=6))
+    for radius in (0.05, 20.0):
+        assert assert_same(left, right, radius, n_neighbors) > 400
 
 
 def test_crowds_of_one_place_are_told_apart():

@@ -20,7 +20,8 @@ from lsdb_ts.errors import CatalogError, OutputError, PlanError, ResumeError, Ru
 from lsdb_ts.plan.node import identity_of
 from lsdb_ts.run import execute
 from lsdb_ts.store.hats import WORK
-from lsdb_ts.store.journal import fingerprint
+from lsdb_ts.store.journal import Journal, fingerprint
+from lsdb_ts.store.write import Unflushed
 from tests.skycases import in_memory, neighbours_table, objects_table
 
 TABLE = objects_table(3000)
@@ -141,6 +142,88 @@ def test_a_killed_run_started_again_ends_in_the_same_bytes(tmp_path):
     assert len(lt.open_catalog(killed)) == len(lt.open_catalog(calm)) > 0
 
 
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.skycases import in_memory, objects_table
+
+def slow(frame):
+    time.sleep(0.1)
+    return frame
+
+if __name__ == "__main__":
+    if sys.argv[1] == "cluster":
+        import lsdb_ts as lt
+        from distributed import Client
+        client = Client(lt.cluster("local", n_workers=2))
+    catalog = in_memory(objects_table(3000), "o", 100).map_partitions(slow)
+    print("begun", flush=True)
+    if sys.argv[2] == "compute":
+        catalog.compute()
+    catalog.write(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("engine", ["threads", "cluster"])
+def test_an_interrupted_write_says_shortly_that_it_continues_and_does(tmp_path, engine):
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text(textwrap.dedent(INTERRUPTED.format(root=str(Path(__file__).parents[2]))))
+    lines = interrupted([sys.executable, script, engine, out], lambda: any(out.rglob("Npix=*.parquet")))
+    assert lines[-1] == f"KeyboardInterrupt: stopped; what is done is safe in {out}, and the same write continues there"
+    assert lines.count("Traceback (most recent call last):") == 1
+    assert not any("/concurrent/" in line or "/distributed/" in line for line in lines), "not where a thread waited"
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("Npix=*.parquet")}
+    assert kept
+    assert (out / WORK).exists()
+    subprocess.run([sys.executable, script, "threads", out], check=True, capture_output=True)
+    assert len(lt.open_catalog(out)) == 3000
+    assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
+
+
+def test_an_interrupted_compute_says_that_nothing_was_kept(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(INTERRUPTED.format(root=str(Path(__file__).parents[2]))))
+    lines = interrupted([sys.executable, script, "threads", "compute"], lambda: True)
+    assert lines[-1].startswith("KeyboardInterrupt: stopped; nothing was kept")
+
+
+def interrupted(command, ready):
+    """Run a command, press Ctrl-C once it has begun and something is ready; return what it says of that."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "begun\n", process.stderr.read()
+    while not ready() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    # To all its processes, as terminals do.
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    return said.strip().splitlines()
+
+
+def test_a_disk_that_fails_costs_its_own_pixel_only(tmp_path, monkeypatch):
+    flush = Unflushed.flush
+    spoilt = []
+
+    def fail_once(unflushed):
+        if not spoilt:
+            spoilt.append(unflushed.leaf)
+            raise OSError("input/output error")
+        return flush(unflushed)
+
+    monkeypatch.setattr(Unflushed, "flush", fail_once)
+    catalog = in_memory(TABLE, "o", 500)
+    with pytest.raises(RunError, match=r"1 of .* partitions failed.*OSError: input/output error"):
+        catalog.write(tmp_path / "out")
+    (leaf,) = spoilt
+    done = Journal(tmp_path / "out" / WORK).done()
+    assert len(done) == catalog.npartitions - 1
+    assert f"{leaf.pixel.order}/{leaf.pixel.number}" not in done
+    assert len(catalog.write(tmp_path / "out").compute()) == len(TABLE)
+
+
 def test_units_and_roles_of_columns_survive_every_step(tmp_path):
     from lsdb_ts.schema import Roles, unit_of, with_unit
 
@@ -173,7 +256,7 @@ def test_work_that_cannot_fit_a_worker_is_refused_before_it_starts(monkeypatch):
     from lsdb_ts.run import budget
 
     monkeypatch.setattr(budget, "memory_per_task", lambda: 1000)
-    with pytest.raises(PlanError, match=r"needs about .* KiB and a worker has 1000 B"):
+    with pytest.raises(PlanError, match=r"needs about .* and a worker has 1000 B"):
         in_memory(TABLE, "o").compute()
 
 

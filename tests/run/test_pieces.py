@@ -64,10 +64,14 @@ def test_a_task_is_a_few_numbers_however_many_pixels_there_are(monkeypatch):
     assert max(sizes) < 1000
 
 
-def test_pieces_hold_every_pixel_once_and_in_order():
-    catalog = in_memory(OBJECTS, "o", 100)
+def test_pieces_hold_every_pixel_once_and_in_order_and_get_smaller():
+    catalog = in_memory(OBJECTS, "o", 10)
     work = execute.Work(catalog.plan, whole(catalog.plan))
-    for size in (1, 3, 1000):
-        pieces = list(execute._pieces(work, np.arange(1, catalog.npartitions, 2), size))
-        assert [i for piece in pieces for i in piece] == list(range(1, catalog.npartitions, 2))
-        assert max(len(p) for p in pieces) <= size
+    todo = np.arange(1, catalog.npartitions, 2)
+    for n_cores in (1, 3, 1000):
+        pieces = list(execute._pieces(work, todo, n_cores))
+        assert [i for piece in pieces for i in piece] == todo.tolist()
+        sizes = [len(piece) for piece in pieces]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[0] <= max(execute._SMALL_PIECE, todo.size // (16 * n_cores))
+        assert sizes[-1] == 1, "all cores end at about the same time"

@@ -47,6 +47,23 @@ def test_leaves_hold_all_rows_and_no_more_than_allowed(histogram, max_rows, min_
             assert inside > max_rows, f"{leaf} was split off a parent that was small enough"
 
 
+@given(HISTOGRAMS, st.data())
+def test_a_leaf_is_split_where_any_of_its_loads_is_too_much(histogram, data):
+    cells, counts = (np.array(list(part), dtype=np.int64) for part in (histogram, histogram.values()))
+    sizes = np.array([data.draw(st.floats(0, 100)) for _ in histogram])
+    limits = data.draw(st.tuples(st.integers(1, 120), st.floats(1, 300)))
+    layout = Layout.from_loads(cells, [(counts, limits[0]), (sizes, limits[1])], ORDER)
+    index = cells << (2 * (MAX_ORDER - ORDER))
+    assert (layout.leaf_of(index) >= 0).all()
+    for leaf in layout:
+        inside = (index >= leaf.start) & (index < leaf.stop)
+        assert leaf.order == ORDER or (counts[inside].sum() <= limits[0] and sizes[inside].sum() <= limits[1] + 1e-9)
+        mother = leaf.parent(leaf.order - 1) if leaf.order else None
+        if mother is not None:
+            inside = (index >= mother.start) & (index < mother.stop)
+            assert counts[inside].sum() > limits[0] or sizes[inside].sum() > limits[1] - 1e-9
+
+
 @given(layouts())
 def test_a_layout_and_its_complement_are_the_whole_sky(layout):
     rest = layout.complement()

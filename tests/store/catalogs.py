@@ -13,6 +13,7 @@ from lsdb_ts.sky import Layout, Pixel, halo_members, spatial_index
 from lsdb_ts.sky.pixel import cell_of
 from lsdb_ts.store.finish import CatalogInfo, finish_catalog, finish_collection
 from lsdb_ts.store.partition import sorted_by_place
+from lsdb_ts.store.seal import TEXT_KEY
 from lsdb_ts.store.write import leaf_path, write_leaf
 from lsdb_ts.testing.skies import hard_sky
 
@@ -115,3 +116,9 @@ def write_foreign(
     text = f"dataproduct_type=object\nobs_collection=foreign\nhats_col_ra=ra\nhats_col_dec=dec\n{properties}"
     (root / "hats.properties").write_text(text + ("\nhats_npix_suffix=/\n" if as_folders else "\n"))
     return root
+
+
+def unsealed(path: Path) -> str:
+    """Return the text of a property file without its checksum, so that it can be changed on purpose."""
+    lines = path.read_text().splitlines()
+    return "".join(f"{line}\n" for line in lines if not line.startswith(TEXT_KEY))

@@ -150,3 +150,12 @@ def test_a_skymap_that_does_not_tell_its_order_is_an_error_that_names_it(tmp_pat
     ).writeto(tmp_path / "skymap.fits")
     with pytest.raises(CatalogError, match=r"cannot read the skymap .*skymap\.fits.*NSIDE"):
         read_skymap(tmp_path)
+
+
+@pytest.mark.parametrize("rows", ["0,51", "0,q", "-1,0", "30,1"])
+def test_a_list_of_partitions_that_names_none_is_refused(table, layout, tmp_path, rows):
+    root = write_catalog(tmp_path / "stars", table, layout)
+    (root / "partition_info.csv").write_text(f"Norder,Npix\n{rows}\n")
+
+    with pytest.raises(CatalogError, match=r"(?s)partition_info.csv.*restore it from a copy"):
+        open_hats(root)

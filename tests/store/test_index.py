@@ -1,6 +1,8 @@
 """An id index finds the places of ids, whatever the ids are and however it was built, and reads little for it."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +17,15 @@ from lsdb_ts.store.index import find_ids, open_index
 from lsdb_ts.store.index_writer import build_index
 from lsdb_ts.store.read import recording
 from lsdb_ts.store.source import HatsSource
-from tests.store.catalogs import layout_for, places, stars, write_catalog, write_collection, write_foreign
+from tests.store.catalogs import (
+    layout_for,
+    places,
+    stars,
+    unsealed,
+    write_catalog,
+    write_collection,
+    write_foreign,
+)
 
 N = 3000
 BIG = 600_000_000_000_000_000
@@ -75,6 +85,68 @@ def test_an_index_is_sorted_over_all_its_parts(tmp_path):
     assert read_properties(tmp_path / "stars_id_index" / "hats.properties")["hats_index_column"] == "id"
 
 
+def dominated(n: int) -> pa.Table:
+    """Sources most of which are of one object."""
+    table = stars(n, seed=5)
+    numbers = np.random.default_rng(6).permutation(n)
+    return table.set_column(table.column_names.index("id"), "id", pa.array(np.where(numbers % 20, 7, numbers)))
+
+
+def n_pairs(table: pa.Table) -> int:
+    """Of id and place: what a catalog holds twice is indexed once."""
+    return len(set(zip(table["id"].to_pylist(), places(table).tolist(), strict=True)))
+
+
+def test_an_id_that_fills_many_parts_is_found_everywhere(tmp_path):
+    table = dominated(20_000)
+    root = write_catalog(tmp_path / "stars", table, layout_for(table, 2000))
+    assert build_index(root, "id", part_rows=500).rows == n_pairs(table)
+    parts = sorted((tmp_path / "stars_id_index" / "dataset" / "index").glob("*.parquet"))
+    assert max(pq.read_metadata(part).num_rows for part in parts) <= 1000
+    for wanted in (pa.array([7]), pa.array([0, 7, 20, 19_980])):
+        found = find_ids(HatsSource(open_hats(root)), "id", wanted)
+        assert found.ids.to_pylist() == wanted.to_pylist()
+        assert set(places(table)[found.sky.contains(places(table))].tolist()) == held(table, wanted)
+
+
+def test_parts_that_the_sampled_leaves_do_not_tell_of_are_dealt_again(tmp_path, monkeypatch):
+    """Of the one leaf that is looked at no id is large."""
+    monkeypatch.setattr("lsdb_ts.store.index_writer._SAMPLED_LEAVES", 1)
+    table = stars(6000, seed=5)
+    table = table.set_column(table.column_names.index("id"), "id", pa.array(places(table)))
+    root = write_catalog(tmp_path / "stars", table, layout_for(table, 300))
+    assert build_index(root, "id", part_rows=400).rows == n_pairs(table)
+    index = tmp_path / "stars_id_index" / "dataset" / "index"
+    parts = [pq.read_table(index / f"part.{i}.parquet") for i in range(len(list(index.iterdir())))]
+    assert len(parts) > 6000 / 800 / 2
+    assert max(part.num_rows for part in parts) <= 800
+    rows = pa.concat_tables(parts)["id"].to_pylist()
+    assert rows == sorted(rows)
+
+
+BUILD = """
+import sys
+import pyarrow as pa
+from lsdb_ts.store import index_writer
+index_writer._SAMPLE = 256
+index_writer.build_index(sys.argv[1], "id", part_rows=int(sys.argv[2]))
+print(pa.default_memory_pool().max_memory())
+"""
+
+
+def test_memory_is_bounded_by_the_rows_of_a_part_whatever_the_ids(tmp_path):
+    table = dominated(600_000)
+    root = write_catalog(tmp_path / "stars", table, layout_for(table, 20_000))
+    taken = {}
+    for part_rows in (20_000, 10**9):
+        command = [sys.executable, "-c", BUILD, str(root), str(part_rows)]
+        taken[part_rows] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        shutil.rmtree(tmp_path / "stars_id_index")
+    bytes_of_a_part = 20_000 * 25
+    assert taken[10**9] > 600_000 * 25
+    assert taken[20_000] < 12 * bytes_of_a_part
+
+
 def test_a_look_up_reads_only_the_row_groups_that_can_hold_the_ids(tmp_path, monkeypatch):
     monkeypatch.setattr("lsdb_ts.store.index_writer.GROUP_ROWS", 100)
     table = named("int64")
@@ -104,7 +176,7 @@ def test_an_index_that_is_up_to_date_is_kept_and_a_stale_one_is_refused_and_repl
     assert not build_index(root, "id").built
     assert (tmp_path / "stars_id_index" / "dataset" / "_metadata").stat().st_mtime_ns == before
 
-    properties = (root / "hats.properties").read_text()
+    properties = unsealed(root / "hats.properties")
     (root / "hats.properties").write_text(properties.replace("hats_creation_date=2", "hats_creation_date=3"))
     with pytest.raises(CatalogError, match=r"older state.*lsdb-ts index"):
         find_ids(HatsSource(open_hats(root)), "id", pa.array([5]))

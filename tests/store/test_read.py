@@ -8,8 +8,9 @@ from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import Pixel, Ranges
 from lsdb_ts.store import write
+from lsdb_ts.store.cost import estimate
 from lsdb_ts.store.footers import footer
-from lsdb_ts.store.read import estimate, read_rows, recording
+from lsdb_ts.store.read import read_rows, recording
 from lsdb_ts.store.write import leaf_path, write_leaf
 from tests.store.catalogs import places, rows_of_pixel, stars
 

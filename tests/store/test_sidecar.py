@@ -17,6 +17,7 @@ from lsdb_ts.store import write
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.read import recording
 from lsdb_ts.store.sidecar import FOLDER, LISTING
+from lsdb_ts.store.sidecar_file import is_sound, open_file, write_file
 from lsdb_ts.store.sidecar_writer import build_sidecar
 from lsdb_ts.store.source import HatsSource, Request
 from tests.store.catalogs import (
@@ -181,6 +182,63 @@ def test_a_damaged_file_is_named_with_the_way_out(table, layout, tmp_path):
     assert len(HatsSource(open_hats(root)).partition(Request(layout[0], COLUMNS)))
 
 
+@pytest.mark.parametrize("kept", [0, 10, 500, -1])
+def test_a_file_that_was_cut_off_is_refused(kept, table, layout, tmp_path):
+    root = write_catalog(tmp_path / "cat", table, layout)
+    build_sidecar(root, ["id"])
+    file = open_hats(root).sidecar.file_of(open_hats(root).leaf_files(layout[0])[0])
+    file.write_bytes(file.read_bytes()[:kept])
+    assert not is_sound(file)
+    with pytest.raises(CatalogError, match="build it again"):
+        HatsSource(open_hats(root)).partition(Request(layout[0], COLUMNS))
+
+
+def test_every_flipped_bit_is_found_and_mended(table, layout, tmp_path):
+    root = write_catalog(tmp_path / "cat", table, layout)
+    build_sidecar(root, ["id"])
+    file = open_hats(root).sidecar.file_of(open_hats(root).leaf_files(layout[0])[0])
+    whole = file.read_bytes()
+    assert is_sound(file)
+    for place in np.linspace(0, len(whole) - 1, 40).astype(int):
+        for bit in (0, 7):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+            assert not is_sound(file)
+    assert build_sidecar(root, ["id"]).written == 1
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("spread", ["even", "clusters", "one place", "corners"])
+@pytest.mark.parametrize("pieces", [0, 1, 3, 90, 2_000])
+def test_rows_within_any_sky_are_found(spread, pieces, tmp_path):
+    rng = np.random.default_rng(11)
+    home = Pixel(4, 77)
+    width = home.stop - home.start
+    if spread == "even":
+        place = rng.integers(home.start, home.stop, 5_000)
+    elif spread == "clusters":
+        place = home.start + np.repeat(rng.integers(0, width - 600, 10), 500) + rng.integers(0, 600, 5_000)
+    else:
+        place = np.repeat([home.start] if spread == "one place" else [home.start, home.stop - 1], 300)
+    place = np.sort(place)
+    write_file(tmp_path / "a", pa.table({HEALPIX: place, "n": np.arange(place.size)}), {})
+    held = open_file(tmp_path / "a")
+    assert held.rows.column("n").to_pylist() == list(range(place.size))
+    for size in (1, 1 << 20, width // 1000, width):
+        starts = rng.integers(home.start - width, home.stop + width, pieces)
+        starts[::2] = rng.choice(place, starts[::2].size) - size // 2
+        for wanted in (Ranges.of(starts, starts + size), Ranges.of_cells(starts >> 30, 14)):
+            assert (
+                np.arange(place.size)[held.within(wanted)].tolist() == np.flatnonzero(wanted.contains(place)).tolist()
+            )
+
+
+def test_a_file_without_rows_holds_none(tmp_path):
+    write_file(tmp_path / "a", pa.table({HEALPIX: pa.array([], pa.int64())}), {})
+    assert is_sound(tmp_path / "a")
+    everywhere = Ranges.of([0], [12 << 58])
+    assert np.arange(0)[open_file(tmp_path / "a").within(everywhere)].size == 0
+
+
 def test_matches_are_the_same_with_and_without(table, layout, tmp_path):
     root = write_collection(tmp_path / "both", table, layout, MARGIN)
     rng = np.random.default_rng(3)
@@ -204,7 +262,7 @@ def test_the_listing_appears_last(table, layout, tmp_path, monkeypatch):
         build_sidecar(root, ["id"], fail)
     assert open_hats(root).sidecar is None
     build_sidecar(root, ["id"])
-    assert json.loads((root / FOLDER / LISTING).read_text()) == {"columns": ["ra", "dec", "id"]}
+    assert json.loads((root / FOLDER / LISTING).read_text())["columns"] == ["ra", "dec", "id"]
 
 
 def test_hats_still_finds_the_catalog_valid(table, layout, tmp_path):

@@ -13,7 +13,7 @@ from lsdb_ts.sky import Pixel
 from lsdb_ts.sky.pixel import cell_of
 from lsdb_ts.store import write
 from lsdb_ts.store.read import read_rows
-from lsdb_ts.store.write import Leaf, atomic, leaf_path, write_leaf
+from lsdb_ts.store.write import Leaf, atomic, begin_leaf, leaf_path, write_leaf
 from tests.store.catalogs import places, rows_of_pixel, stars
 
 HOME = Pixel(0, 4)
@@ -84,7 +84,7 @@ def test_row_groups_are_bounded_and_cut_along_sub_pixels(table, tmp_path, monkey
     write_leaf(table, tmp_path, HOME)
     metadata = pq.read_metadata(leaf_path(tmp_path, HOME))
     rows = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
-    bound = 100 if limit == "ROW_GROUP_ROWS" else 8_000 * table.num_rows // table.nbytes
+    bound = 100 if limit == "ROW_GROUP_ROWS" else 8 * 8_000 * table.num_rows // write.memory_bits(table)
     assert sum(rows) == table.num_rows
     assert max(rows) <= bound
     assert len(rows) <= 3 * table.num_rows / bound + 2, "not cut finer than needed"
@@ -136,6 +136,42 @@ def test_numbers_that_hardly_repeat_get_no_dictionary_and_others_do(tmp_path):
     assert "RLE_DICTIONARY" in encodings["flags"]
     assert "DELTA_BINARY_PACKED" in encodings["lc.visit.list.element"]
     assert pq.read_table(leaf_path(tmp_path, HOME)).equals(table)
+
+
+def test_what_compression_does_not_shorten_is_stored_as_it_is_and_all_else_compressed(tmp_path):
+    n = 5_000
+    random = np.random.default_rng(2)
+    texts = [f"object-{k}" for k in range(n)]
+    table = pa.table(
+        {
+            HEALPIX: np.sort(random.integers(HOME.start, HOME.stop, n)),
+            "noise.id": random.integers(0, 1 << 60, n),
+            "even": np.arange(n) * 16,
+            "mag": random.normal(size=n),
+            "name": texts,
+            "band": ["g", "r"] * (n // 2),
+            "tags": pa.array([[(text, k)] for k, text in enumerate(texts)], pa.map_(pa.string(), pa.int64())),
+        }
+    )
+    write_leaf(table, tmp_path, HOME)
+    group = pq.read_metadata(leaf_path(tmp_path, HOME)).row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    bare = {name for name, column in columns.items() if column.compression == "UNCOMPRESSED"}
+    assert bare == {HEALPIX, "noise.id"}
+    assert {c.compression for name, c in columns.items() if name not in bare} == {"ZSTD"}
+    assert "RLE_DICTIONARY" not in columns["name"].encodings
+    assert "RLE_DICTIONARY" in columns["band"].encodings
+    assert pq.read_table(leaf_path(tmp_path, HOME), page_checksum_verification=True).equals(table)
+    first = leaf_path(tmp_path, HOME).read_bytes()
+    write_leaf(table, tmp_path / "again", HOME)
+    assert leaf_path(tmp_path / "again", HOME).read_bytes() == first
+
+
+def test_a_leaf_has_its_name_only_once_it_is_on_disk(table, tmp_path):
+    unflushed = begin_leaf(table, tmp_path, HOME)
+    assert not leaf_path(tmp_path, HOME).exists()
+    assert unflushed.flush() == write_leaf(table, tmp_path / "again", HOME)
+    assert files_in(tmp_path / "again") == [p for p in files_in(tmp_path) if not p.startswith("again")]
 
 
 def test_a_flipped_bit_in_any_column_makes_reading_fail(table, tmp_path):
