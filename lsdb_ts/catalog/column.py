@@ -5,7 +5,9 @@ Verbs on whole catalogs are next door.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -17,51 +19,86 @@ from lsdb_ts.plan.columns import Assign, Select
 from lsdb_ts.plan.functions.frame import to_frame
 from lsdb_ts.plan.language.epochs import Epochs
 from lsdb_ts.plan.language.expression import Expression, Predicate
-from lsdb_ts.plan.language.syntax import FUNCTIONS
+from lsdb_ts.plan.language.syntax import FUNCTIONS, calling
 from lsdb_ts.plan.node import Node, whole
 from lsdb_ts.schema import HEALPIX, find, is_nested, require, unit_of
 
 if TYPE_CHECKING:
     import pandas
 
+
+@dataclass(frozen=True)
+class Operation:
+    """What is made of columns and values: a function from their syntax trees to another one."""
+
+    make: Callable[..., ast.expr]
+    of_one_unit: bool = False
+    """Whether it compares or adds, so that a quantity is first brought to the unit of the column."""
+
+
+def _arithmetic(sign: type[ast.operator]) -> Operation:
+    return Operation(lambda a, b: ast.BinOp(a, sign(), b), of_one_unit=sign in (ast.Add, ast.Sub))
+
+
+def _comparison(test: type[ast.cmpop]) -> Operation:
+    return Operation(lambda a, b: ast.Compare(a, [test()], [b]), of_one_unit=True)
+
+
+def _logic(word: type[ast.boolop]) -> Operation:
+    return Operation(lambda a, b: ast.BoolOp(word(), [a, b]))
+
+
+def _sign(sign: type[ast.unaryop]) -> Operation:
+    return Operation(lambda a: ast.UnaryOp(sign(), a))
+
+
+def _function(name: str) -> Operation:
+    return Operation(lambda a: ast.Call(ast.Name(name, ast.Load()), [a], []))
+
+
+def _call(method: str, *constants: Any) -> Operation:
+    return Operation(lambda a: calling(a, method, *(ast.Constant(c) for c in constants)))
+
+
+_NOT = _sign(ast.Not)
 _UFUNCS = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "floor_divide": "{0} // {1}",
-    "remainder": "{0} % {1}",
-    "power": "{0} ** {1}",
-    "negative": "-{0}",
-    "less": "{0} < {1}",
-    "less_equal": "{0} <= {1}",
-    "greater": "{0} > {1}",
-    "greater_equal": "{0} >= {1}",
-    "equal": "{0} == {1}",
-    "not_equal": "{0} != {1}",
-    "logical_and": "{0} and {1}",
-    "bitwise_and": "{0} and {1}",
-    "logical_or": "{0} or {1}",
-    "bitwise_or": "{0} or {1}",
-    "logical_not": "not {0}",
-    "invert": "not {0}",
-    "isnan": "{0}.isna()",
-    "absolute": "abs{0}",
-    **{name: f"{name}{{0}}" for name in FUNCTIONS},
+    "add": _arithmetic(ast.Add),
+    "subtract": _arithmetic(ast.Sub),
+    "multiply": _arithmetic(ast.Mult),
+    "divide": _arithmetic(ast.Div),
+    "floor_divide": _arithmetic(ast.FloorDiv),
+    "remainder": _arithmetic(ast.Mod),
+    "power": _arithmetic(ast.Pow),
+    "negative": _sign(ast.USub),
+    "less": _comparison(ast.Lt),
+    "less_equal": _comparison(ast.LtE),
+    "greater": _comparison(ast.Gt),
+    "greater_equal": _comparison(ast.GtE),
+    "equal": _comparison(ast.Eq),
+    "not_equal": _comparison(ast.NotEq),
+    "logical_and": _logic(ast.And),
+    "bitwise_and": _logic(ast.And),
+    "logical_or": _logic(ast.Or),
+    "bitwise_or": _logic(ast.Or),
+    "logical_not": _NOT,
+    "invert": _NOT,
+    "isnan": _call("isna"),
+    "absolute": _function("abs"),
+    **{name: _function(name) for name in FUNCTIONS},
 }
-_OF_ONE_UNIT = ("<", ">", "=", " + ", " - ", " in ")
+"""Numpy's functions of columns, by name."""
 
 
-def _operator(template: str, swapped: bool = False) -> Callable[[Column, Any], Column]:
+def _operator(name: str, swapped: bool = False) -> Callable[[Column, Any], Column]:
     def apply(self: Column, other: Any) -> Column:
-        return self._applied(template, other, swapped=swapped)
+        return self._applied(_UFUNCS[name], other, swapped=swapped)
 
     return apply
 
 
-def _method(template: str, doc: str) -> Callable[[Column], Column]:
+def _method(operation: Operation, doc: str) -> Callable[[Column], Column]:
     def apply(self: Column) -> Column:
-        return self._applied(template)
+        return self._applied(operation)
 
     apply.__doc__ = doc
     return apply
@@ -77,7 +114,7 @@ def _reduction(how: str, doc: str) -> Callable[[Column], Column]:
                 f'"{self.expression.text}" has one value a row, and {how} of a column is of the epochs of each row; '
                 f"for one value of the whole catalog: {whole if name else made}"
             )
-        return self._applied(f"{{0}}.{how}()")
+        return self._applied(_call(how))
 
     apply.__doc__ = doc
     return apply
@@ -138,11 +175,15 @@ class Values:
         """Tell which values are members of a list."""
         if isinstance(values, str) or not hasattr(values, "__iter__"):
             raise PlanError(f"isin needs a list of values, and got {values!r}: isin([{values!r}])")
-        return self._applied("{0} in {1}", list(values))
+        return self._applied(_comparison(ast.In), list(values))
 
     def between(self, left: Any, right: Any, inclusive: str = "both") -> Self:
         """Tell which values lie between two others; ``inclusive`` is one of both, left, right, neither."""
-        return self._applied(f"{{0}}.between({{1}}, {{2}}, inclusive={inclusive!r})", left, right)
+        ends = [ast.keyword("inclusive", ast.Constant(inclusive))]
+        between = Operation(
+            lambda a, *b: ast.Call(ast.Attribute(a, "between", ast.Load()), [*b], ends), of_one_unit=True
+        )
+        return self._applied(between, left, right)
 
     def __repr__(self) -> str:
         told = f"{self.dtype}, {self.unit}" if self.unit else f"{self.dtype}"
@@ -172,26 +213,25 @@ class Values:
             )
         return Predicate(expression.text, expression.variables)
 
-    def _applied(self, template: str, *others: Any, swapped: bool = False) -> Self:
-        expressions = [self._expression_of(other, template) for other in others]
-        first, *rest = reversed([self.expression, *expressions]) if swapped else (self.expression, *expressions)
-        return type(self)(CatalogBase(self._plan), first.filled(template, *rest), None)
+    def _applied(self, operation: Operation, *others: Any, swapped: bool = False) -> Self:
+        parts = [self.expression, *(self._expression_of(other, operation) for other in others)]
+        made = Expression.made(operation.make, *(reversed(parts) if swapped else parts))
+        return type(self)(CatalogBase(self._plan), made, None)
 
-    def _expression_of(self, other: Any, template: str) -> Expression:
+    def _expression_of(self, other: Any, operation: Operation) -> Expression:
         if isinstance(other, Values):
             return other.of(CatalogBase(self._plan), f'"{self.expression.text}"')
         if isinstance(other, CatalogBase):
             raise PlanError(f'"{self.expression.text}" with a catalog: name one of its columns')
         if hasattr(other, "to_value") and hasattr(other, "unit"):
-            return Expression.of_value(self._in_my_unit(other, template))
+            return Expression.of_value(self._in_my_unit(other, operation))
         if isinstance(other, list) and any(hasattr(o, "to_value") for o in other):
-            return Expression.of_value([self._in_my_unit(o, template) for o in other])
+            return Expression.of_value([self._in_my_unit(o, operation) for o in other])
         return Expression.of_value(other)
 
-    def _in_my_unit(self, quantity: Any, template: str) -> Any:
+    def _in_my_unit(self, quantity: Any, operation: Operation) -> Any:
         """Return the plain number of an astropy quantity, in the unit of this column."""
-        shared = any(sign in template for sign in _OF_ONE_UNIT) or ".between" in template
-        unit = self.unit if self.unit is not None and shared else ""
+        unit = self.unit if self.unit is not None and operation.of_one_unit else ""
         try:
             return quantity.to_value(unit)
         except (ValueError, TypeError) as error:
@@ -261,9 +301,9 @@ class Column(Values):
 
     __hash__ = None  # type: ignore[assignment]
 
-    isna = isnull = _method("{0}.isna()", "Tell which values are missing: null or NaN.")
-    notna = notnull = _method("not {0}.isna()", "Tell which values are not missing.")
-    __abs__ = abs = _method("abs{0}", "Return the values without their signs.")
+    isna = isnull = _method(_call("isna"), "Tell which values are missing: null or NaN.")
+    notna = notnull = _method(_call("notna"), "Tell which values are not missing.")
+    __abs__ = abs = _method(_function("abs"), "Return the values without their signs.")
     min = _reduction("min", "Return the smallest of the epochs of each row.")
     max = _reduction("max", "Return the largest of the epochs of each row.")
     mean = _reduction("mean", "Return the mean of the epochs of each row.")
@@ -277,32 +317,32 @@ class Column(Values):
         """Tests of text: ``startswith``, ``endswith``, ``contains``."""
         return TextTests(self)
 
-    __lt__ = _operator("{0} < {1}")
-    __le__ = _operator("{0} <= {1}")
-    __gt__ = _operator("{0} > {1}")
-    __ge__ = _operator("{0} >= {1}")
-    __eq__ = _operator("{0} == {1}")  # type: ignore[assignment]
-    __ne__ = _operator("{0} != {1}")  # type: ignore[assignment]
-    __and__ = _operator("{0} and {1}")
-    __rand__ = _operator("{0} and {1}", swapped=True)
-    __or__ = _operator("{0} or {1}")
-    __ror__ = _operator("{0} or {1}", swapped=True)
-    __add__ = _operator("{0} + {1}")
-    __radd__ = _operator("{0} + {1}", swapped=True)
-    __sub__ = _operator("{0} - {1}")
-    __rsub__ = _operator("{0} - {1}", swapped=True)
-    __mul__ = _operator("{0} * {1}")
-    __rmul__ = _operator("{0} * {1}", swapped=True)
-    __truediv__ = _operator("{0} / {1}")
-    __rtruediv__ = _operator("{0} / {1}", swapped=True)
-    __floordiv__ = _operator("{0} // {1}")
-    __rfloordiv__ = _operator("{0} // {1}", swapped=True)
-    __mod__ = _operator("{0} % {1}")
-    __rmod__ = _operator("{0} % {1}", swapped=True)
-    __pow__ = _operator("{0} ** {1}")
-    __rpow__ = _operator("{0} ** {1}", swapped=True)
-    __neg__ = _method("-{0}", "Return the values with their signs turned.")
-    __invert__ = _method("not {0}", "Tell where the condition does not hold.")
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
+    __eq__ = _operator("equal")  # type: ignore[assignment]
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __and__ = _operator("logical_and")
+    __rand__ = _operator("logical_and", swapped=True)
+    __or__ = _operator("logical_or")
+    __ror__ = _operator("logical_or", swapped=True)
+    __add__ = _operator("add")
+    __radd__ = _operator("add", swapped=True)
+    __sub__ = _operator("subtract")
+    __rsub__ = _operator("subtract", swapped=True)
+    __mul__ = _operator("multiply")
+    __rmul__ = _operator("multiply", swapped=True)
+    __truediv__ = _operator("divide")
+    __rtruediv__ = _operator("divide", swapped=True)
+    __floordiv__ = _operator("floor_divide")
+    __rfloordiv__ = _operator("floor_divide", swapped=True)
+    __mod__ = _operator("remainder")
+    __rmod__ = _operator("remainder", swapped=True)
+    __pow__ = _operator("power")
+    __rpow__ = _operator("power", swapped=True)
+    __neg__ = _method(_sign(ast.USub), "Return the values with their signs turned.")
+    __invert__ = _method(_NOT, "Tell where the condition does not hold.")
 
     def __bool__(self) -> bool:
         raise PlanError(
@@ -312,15 +352,15 @@ class Column(Values):
 
     def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **options: Any) -> Any:
         """Let numpy's functions and numbers take part."""
-        template = _UFUNCS.get(ufunc.__name__)
-        if template is None or method != "__call__" or options:
+        operation = _UFUNCS.get(ufunc.__name__)
+        if operation is None or method != "__call__" or options:
             raise PlanError(
                 f"numpy.{ufunc.__name__} is not part of the language of columns; there are {', '.join(_UFUNCS)}"
             )
         first, *others = inputs
         if isinstance(first, Column):
-            return first._applied(template, *others)
-        return others[0]._applied(template, first, swapped=True)
+            return first._applied(operation, *others)
+        return others[0]._applied(operation, first, swapped=True)
 
 
 class TextTests:
@@ -331,12 +371,12 @@ class TextTests:
 
     def startswith(self, pattern: str) -> Column:
         """Tell which texts begin so."""
-        return self._column._applied(f"{{0}}.str.startswith({pattern!r})")
+        return self._column._applied(_call("str.startswith", pattern))
 
     def endswith(self, pattern: str) -> Column:
         """Tell which texts end so."""
-        return self._column._applied(f"{{0}}.str.endswith({pattern!r})")
+        return self._column._applied(_call("str.endswith", pattern))
 
     def contains(self, pattern: str) -> Column:
         """Tell which texts hold a regular expression (of RE2) somewhere."""
-        return self._column._applied(f"{{0}}.str.contains({pattern!r})")
+        return self._column._applied(_call("str.contains", pattern))

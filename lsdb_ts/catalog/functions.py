@@ -43,7 +43,8 @@ class FunctionVerbs(CatalogBase):
         ----------
         func : callable
             ``func(frame, *args, **kwargs)`` takes a NestedFrame indexed by ``_healpix_29`` and returns a DataFrame. If
-            it keeps index and coordinates, the result can be matched and written like any catalog.
+            it keeps index and coordinates, the result can be matched and written like any catalog. NaN in what it
+            computes is missing (null), as in pandas; columns it hands on keep each NaN that they were read with.
         meta : DataFrame, dict of dtypes, or pyarrow.Schema, optional
             What it returns; by default found by calling it on an empty frame.
         columns : sequence of str, optional
@@ -88,7 +89,8 @@ class FunctionVerbs(CatalogBase):
         ----------
         func : callable
             Takes a row as a dict by column: base columns as Python values, parts of light curves (``row["lc.flux"]``)
-            as numpy arrays. Returns a dict by new column, or the value itself where there is one.
+            as numpy arrays. Returns a dict by new column, or the value itself where there is one; None and NaN are
+            missing (null).
         columns : sequence of str, optional
             What it is given, and what is read: base columns, parts of nested ones, or nested ones with all their parts.
             By default all.
@@ -122,7 +124,7 @@ class FunctionVerbs(CatalogBase):
         ----------
         func : callable
             Takes one argument a column: base columns as Python values, parts of light curves as numpy arrays. Returns a
-            dict by new column, or the value itself where there is one.
+            dict by new column, or the value itself where there is one; None and NaN are missing (null).
         *columns : str
             What it is given, in this sequence, and what is read: ``"lc.time", "lc.flux"``.
         meta : mapping of str to dtype, DataFrame, or pyarrow.Schema

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
+
+import pyarrow as pa
 
 from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.catalog.ids import IdVerbs
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Direction
+from lsdb_ts.plan.functions.frame import from_frame
 from lsdb_ts.plan.joining.asof import JoinAsOf, tolerance_of
 from lsdb_ts.plan.joining.concat import Concat
+from lsdb_ts.plan.joining.held import Held, Loose
 from lsdb_ts.plan.joining.join import Join
 from lsdb_ts.plan.joining.keys import Keys
 from lsdb_ts.plan.joining.links import Associate, Links, place_too, scan_of
 from lsdb_ts.plan.joining.nest import Nest
-from lsdb_ts.plan.joining.sides import Sides
 from lsdb_ts.plan.joining.through import Through
 from lsdb_ts.plan.node import Node, Unary
 from lsdb_ts.plan.scan import Scan
+from lsdb_ts.plan.sides.columns import Sides
+from lsdb_ts.plan.sides.nested import Nested
+from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.store.association import DISTANCE, Association
 from lsdb_ts.store.files import local
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.source import HatsSource
+
+if TYPE_CHECKING:
+    import pandas
+
+    Table: TypeAlias = CatalogBase | pandas.DataFrame | pa.Table
 
 _SEPARATION_ARCSEC = 5.0
 
@@ -35,7 +46,7 @@ class JoinVerbs(IdVerbs):
 
     def join(
         self,
-        other: CatalogBase,
+        other: Table,
         on: str | None = None,
         left_on: str | None = None,
         right_on: str | None = None,
@@ -50,10 +61,15 @@ class JoinVerbs(IdVerbs):
         result does not depend on how the catalogs are cut into partitions, and no pair is lost at an edge. Ids may
         repeat on either side. A row without an id has no partner.
 
+        A right side without positions is joined by ids alone, as ``pandas.merge`` does, and each process holds all of
+        it: at most 2 GiB of the columns that are wanted in the end. A catalog among these, such as what
+        :meth:`map_partitions` made of another one, is computed once in each process.
+
         Parameters
         ----------
-        other : Catalog
-            The right side.
+        other : Catalog, pandas.DataFrame or pyarrow.Table
+            The right side. A table has no positions, whatever its columns: to be joined near only, make a catalog of
+            it with ``lt.from_dataframe``.
         on : str, optional
             Id column of both sides; it is kept once.
         left_on, right_on : str, optional
@@ -71,31 +87,38 @@ class JoinVerbs(IdVerbs):
         Raises
         ------
         PlanError
-            There are no such columns, the ids are of different types, or a name would stand twice.
+            There are no such columns, the ids are of different types, a name would stand twice, or a right side without
+            positions is too large to be held.
+
+        Examples
+        --------
+        >>> import lsdb_ts as lt, pandas as pd
+        >>> stars = lt.from_dataframe(pd.DataFrame({"star": [1, 2], "ra": [10.0, 20.0], "dec": [0.0, 0.0]}))
+        >>> names = pd.DataFrame({"star": [2, 2], "called": ["Mira", "omicron Cet"]})
+        >>> stars.join(names, on="star").compute()["called"].tolist()
+        ['Mira', 'omicron Cet']
         """
-        right = plan_of(other, "join")
         if through is not None:
             if on or left_on or right_on:
                 raise PlanError("a join through an association takes its keys from there: leave out on=")
-            sides = _sides(self.plan, right, suffixes, [])
+            sides = _sides(self.plan, plan_of(other, "join"), suffixes, [])
             return self.with_plan(_through(sides, _links_of(through), how, max_separation_arcsec))
         mine, theirs = on or left_on, on or right_on
         if mine is None or theirs is None or (on is not None and (left_on or right_on)):
             raise PlanError("a join needs on=, the id column of both sides, or left_on= and right_on=")
-        sides = _sides(self.plan, right, suffixes, [mine] if mine == theirs else [])
-        widest = _SEPARATION_ARCSEC if max_separation_arcsec is None else float(max_separation_arcsec)
-        return self.with_plan(Join(sides, Keys(mine, theirs, widest), how))
+        right, keys = self._by_id(other, "join", (mine, theirs), max_separation_arcsec)
+        return self.with_plan(Join(_sides(self.plan, right, suffixes, [mine] if mine == theirs else []), keys, how))
 
     def merge_asof(
         self,
-        other: CatalogBase,
+        other: Table,
         on: str,
         by: str,
         direction: Direction = "backward",
         tolerance: Any = None,
         allow_exact_matches: bool = True,
         suffixes: tuple[str, str] | None = None,
-        max_separation_arcsec: float = 5.0,
+        max_separation_arcsec: float | None = None,
     ) -> Self:
         """Give each row the row of another catalog with the same id that is nearest in time, as ``pandas.merge_asof``.
 
@@ -104,8 +127,8 @@ class JoinVerbs(IdVerbs):
 
         Parameters
         ----------
-        other : Catalog
-            The right side.
+        other : Catalog, pandas.DataFrame or pyarrow.Table
+            The right side; without positions as in :meth:`join`.
         on : str
             Column of the times of both sides, in one unit; the left one is kept.
         by : str
@@ -118,20 +141,19 @@ class JoinVerbs(IdVerbs):
             Whether equal times count.
         suffixes : tuple of str, optional
             For names that stand on both sides; by default the catalogs' names (``_left``, ``_right`` if equal).
-        max_separation_arcsec : float
-            How far apart partners may lie: rows farther away are never chosen, whatever their id.
+        max_separation_arcsec : float, optional
+            How far apart partners may lie, by default 5: rows farther away are never chosen, whatever their id.
         """
-        right = plan_of(other, "merge_asof")
+        right, keys = self._by_id(other, "merge_asof", (by, by), max_separation_arcsec)
         rule = AsOf(direction, tolerance_of(tolerance, self.plan, on), allow_exact_matches)
-        keys = Keys(by, by, float(max_separation_arcsec))
         return self.with_plan(JoinAsOf(_sides(self.plan, right, suffixes, [by, on]), keys, on, rule))
 
     def nest(
         self,
-        sources: CatalogBase,
+        sources: Table,
         on: str,
         name: str = "lc",
-        max_separation_arcsec: float = 5.0,
+        max_separation_arcsec: float | None = None,
         how: Literal["left", "inner"] = "left",
     ) -> Self:
         """Give each row its sources as a nested column: a light curve, sorted by time.
@@ -139,22 +161,24 @@ class JoinVerbs(IdVerbs):
         Joined by id, not by position. Sources that name an unknown id, or lie farther from their object than
         ``max_separation_arcsec``, are counted as orphans (see :meth:`account`), so that nested + orphans = sources.
         Where this catalog was cut to a part of the sky (a cone, some partitions, some ids), sources are read there
-        only, and orphans counted there: also those whose object was cut away.
+        only, and orphans counted there: also those whose object was cut away. Orphans among sources without positions
+        lie nowhere, and are not counted.
 
         Parameters
         ----------
-        sources : Catalog
-            One row per epoch.
+        sources : Catalog, pandas.DataFrame or pyarrow.Table
+            One row per epoch; without positions as in :meth:`join`.
         on : str
             Id column of both sides, of one type; unique on the left (repeats are found where they lie near each other).
         name : str
             Name of the nested column.
-        max_separation_arcsec : float
-            How far from its object a source may lie.
+        max_separation_arcsec : float, optional
+            How far from its object a source may lie, by default 5.
         how : {"left", "inner"}
             Whether rows without sources keep an empty curve, or are dropped.
         """
-        return self.with_plan(Nest(self.plan, plan_of(sources, "nest"), on, name, float(max_separation_arcsec), how))
+        right, keys = self._by_id(sources, "nest", (on, on), max_separation_arcsec)
+        return self.with_plan(Nest(Nested(self.plan, right, name, merged=(on,)), keys, how))
 
     def write_association(
         self,
@@ -207,6 +231,19 @@ class JoinVerbs(IdVerbs):
         write(plan, place_too(plan), folder, folder.name, progress, told.info)
         return self.with_plan(scan_of(open_hats(folder)))
 
+    def _by_id(self, other: Table, verb: str, ids: tuple[str, str], widest_arcsec: float | None) -> tuple[Node, Keys]:
+        """Return the right side of a join by id, and its keys; without positions it is held, and ids alone decide."""
+        right = _rows_of(other, verb)
+        if right.positions is not None:
+            return right, Keys(*ids, _SEPARATION_ARCSEC if widest_arcsec is None else float(widest_arcsec))
+        if widest_arcsec is not None:
+            raise PlanError(
+                f"{right.name} has no positions, so how far its rows lie from others is not known: leave out "
+                f"max_separation_arcsec=, or make a catalog of it with lt.from_dataframe(df, ra=..., dec=...)"
+            )
+        require(right.schema, [ids[1]], right.name)
+        return Held(right, ids[1], self.plan.layout), Keys(*ids, None)
+
     def _id_named(self, column: str, catalog: str) -> str:
         found = [name for name in (f"{column}_{catalog}", column) if name in self.schema.names]
         if not found:
@@ -239,6 +276,15 @@ def concat(catalogs: Sequence[AnyCatalog]) -> AnyCatalog:
     """
     made = Concat(tuple(plan_of(catalog, "concat") for catalog in catalogs))
     return catalogs[0].with_plan(made)
+
+
+def _rows_of(other: Any, verb: str) -> Node:
+    """Return the plan of a catalog, or of a table in memory without positions."""
+    if hasattr(other, "iloc") and hasattr(other, "columns"):
+        # An index with a name is a column that was put aside, unless it is the place that compute() gives its rows.
+        named = other.index.name is not None and other.index.name != HEALPIX
+        other = from_frame(other.reset_index(drop=not named))
+    return Loose(other) if isinstance(other, pa.Table) else plan_of(other, verb)
 
 
 def _links_of(through: CatalogBase | str | Path) -> Links:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from lsdb_ts.catalog.catalog import Catalog
 from lsdb_ts.errors import PlanError
+from lsdb_ts.kernels.loading import uncollected
 from lsdb_ts.plan.functions.frame import from_frame
 from lsdb_ts.plan.joining.links import scan_of
 from lsdb_ts.plan.scan import Scan
@@ -42,7 +44,9 @@ def open_catalog(
     CatalogError
         The folder is not a catalog, or not a finished one; or the URL cannot be read.
     """
-    catalog = Catalog(scan_of(open_hats(path, storage_options)))
+    # Arrow loads pandas for the first column that is made an array.
+    with uncollected("pandas" not in sys.modules):
+        catalog = Catalog(scan_of(open_hats(path, storage_options)))
     return catalog if columns is None else catalog[list(columns)]
 
 

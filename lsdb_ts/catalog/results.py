@@ -79,10 +79,12 @@ class ResultVerbs(CatalogBase):
         Returns
         -------
         mapping
-            For a match, under the names of both sides: ``left_rows`` looked at = ``matched`` + ``unmatched``,
-            ``pairs`` and ``pairs_from_halo``; where right rows are kept, ``right_rows`` and ``right_unmatched``, too.
-            For a join by id likewise, without ``unmatched``; through an association ``links``, ``pairs`` and
-            ``right_missing``.
+            Of a match or a join, under the names of both sides: ``left_rows`` = ``matched`` (with a partner) +
+            ``unmatched``; ``pairs``, and of these ``pairs_from_halo``, whose right row lies in another pixel. Where
+            only rows with a partner are kept, left rows far from the right side's sky are not looked at: then there is
+            ``left_rows_near`` instead, and all but ``matched`` of the catalog's rows have no partner. Right rows are
+            counted only where a match keeps them (``right_rows``, ``right_unmatched``): otherwise those far from left
+            rows are not read. Through an association also ``links``, and ``right_missing``: links to no right row.
             For a nesting, under the name of the nested column: ``children`` = ``nested`` + ``orphans``.
         """
         from lsdb_ts.run.execute import compute

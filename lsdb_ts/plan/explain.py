@@ -5,7 +5,8 @@ Metadata only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,10 @@ from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.forecast import Forecast, peak_of, total
 from lsdb_ts.plan.node import Node, nodes_of
 from lsdb_ts.schema import HEALPIX, find
+from lsdb_ts.sky.halo import dilated
+from lsdb_ts.sky.layout import Layout
+from lsdb_ts.sky.pixel import MAX_ORDER, cell_of
+from lsdb_ts.store.cost import Shared
 
 _SAMPLED_PIXELS = 64
 """Forecasts are made for each pixel up to so many, and scaled up from an even sample beyond."""
@@ -23,6 +28,9 @@ _SAMPLED_PIXELS = 64
 _FIRST_PIXELS = 8
 _WIDTH = 8.0
 """Bytes of a value whose type does not tell: the place, an angle, a short text."""
+
+
+Asked = tuple[Node, Demand]
 
 
 @dataclass(frozen=True)
@@ -86,11 +94,17 @@ def explain(node: Node, demand: Demand) -> Explanation:
     forecasts = [_forecasts(node, demand.at(demand.pixels[i])) for i in _sampled(n, _SAMPLED_PIXELS)]
     columns = zip(*forecasts, strict=True) if forecasts else ([] for _ in nodes_of(node))
     scale = n / max(len(forecasts), 1)
-    asked = _asked(node, demand, 0)
     return Explanation(
         tuple(
-            Line(depth, at.summary, tuple(c for c in d.columns if c != HEALPIX), len(d.pixels), d.halo_arcsec, found)
-            for (depth, at, d), found in zip(asked, (total(c, scale) for c in columns), strict=True)
+            Line(
+                depth,
+                at.summary,
+                tuple(c for c in d.columns if c != HEALPIX),
+                len(d.pixels),
+                d.halo_arcsec,
+                total(found, scale, functools.partial(_readers, d)),
+            )
+            for (depth, at, d), found in zip(_asked(node, demand, 0), columns, strict=True)
         )
     )
 
@@ -109,6 +123,15 @@ def _sampled(n: int, most: int) -> list[int]:
     return spread
 
 
+def _readers(demand: Demand, group: Shared) -> int:
+    """Return how many of the demanded pixels, with their halos, want some of a row group."""
+    # Drawn with a few cells of about its size: its ends need not be exact.
+    order = max(0, MAX_ORDER - ((group.stop - group.start).bit_length() + 1) // 2)
+    cells = np.unique(cell_of(np.linspace(group.start, group.stop - 1, 9).astype(np.int64), order))
+    sky = dilated(Layout.of_arrays(np.full(cells.size, order), cells), demand.halo_arcsec)
+    return int(np.count_nonzero(sky.overlaps(demand.pixels.starts, demand.pixels.stops)))
+
+
 def _asked(node: Node, demand: Demand, depth: int) -> Iterator[tuple[int, Node, Demand]]:
     yield depth, node, demand
     for child, asked in zip(node.children, node.demands(demand), strict=True):
@@ -125,10 +148,27 @@ def _forecasts(node: Node, demand: Demand) -> list[Forecast]:
     own = node.forecast(demand, parts)
     own = replace(own, peak=peak_of(own, parts))
     if children:
+        # Rows stay where those of the first child are; what is read is told below.
+        own = replace(own, area_arcsec2=parts[0].area_arcsec2, shared=())
         # Columns that a node needs and nobody above it wants are not handed on.
-        share = min(1.0, _width(node, demand) / max(sum(_width(*pair) for pair in children), 1))
+        share = _handed_on((node, demand), children, parts)
         own = replace(own, bytes=own.bytes * share, most_bytes=own.most_bytes * share)
     return [own, *(f for forecasts in below for f in forecasts)]
+
+
+def _handed_on(at: Asked, children: Sequence[Asked], parts: Sequence[Forecast]) -> float:
+    """Return which part of the bytes that a node's children give it is wanted of the node."""
+    node, demand = at
+    given = [_width(*pair) for pair in children]
+    nested = [c for c in demand.columns if "." in c and not any(c in asked.columns for _, asked in children)]
+    if not nested or len(children) < 2:
+        return min(1.0, _width(node, demand) / max(sum(given), 1))
+    # Rows of the second child become lists: as many values as it has rows.
+    each = parts[1].rows / max(parts[0].rows, 1)
+    flat = replace(demand, columns=tuple(c for c in demand.columns if c not in nested))
+    second = replace(demand, columns=tuple(c.partition(".")[2] for c in nested))
+    wanted = _width(node, flat) + each * _width(children[1][0], second)
+    return min(1.0, wanted / max(given[0] + each * given[1], 1))
 
 
 def _width(node: Node, demand: Demand) -> float:

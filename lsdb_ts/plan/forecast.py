@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-_DISTANCE_BYTES = 8
-_OVERHEAD = 1.15
+from lsdb_ts.store.cost import Shared
+
+_COUNTERPARTS = 0.9
+"""Of the rows that may have a counterpart, so many are expected to: within a factor of 2 from 0.45 to all."""
+_PAIR_BYTES = 24
+"""Two numbers of rows and a distance."""
+_OVERHEAD = 1.3
 """What index arrays and allocators take beyond the tables themselves; measured by the tests."""
+_BUFFERS_BYTES = 8 << 20
+"""What reading and making tables takes however small they are."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,30 @@ class Forecast:
     """Compressed bytes read, by this node itself."""
     peak: float = 0.0
     """Most bytes in memory at a time while this and all below is made."""
+    area_arcsec2: float = 0.0
+    """Sky that the rows lie on, at most; 0 where it is not known."""
+    shared: tuple[Shared, ...] = ()
+    """Row groups among what is read that other pixels do not read again."""
+
+
+def partners_of(left: Forecast, right: Forecast, radius_arcsec: float, pixel_arcsec2: float) -> tuple[float, float]:
+    """Return (share of left rows with a counterpart, right rows within the radius of a left row by chance).
+
+    By chance: as if the rows of either side were spread evenly over the sky they lie on, and the smaller of the two
+    skies lay inside the larger.
+
+    Parameters
+    ----------
+    left, right : Forecast
+        The sides.
+    radius_arcsec : float
+        Largest separation.
+    pixel_arcsec2 : float
+        Area of the pixel: what is assumed of rows whose own sky is not known.
+    """
+    areas = [min(side.area_arcsec2 or pixel_arcsec2, pixel_arcsec2) for side in (left, right)]
+    share = _COUNTERPARTS * min(1.0, right.rows / left.rows) if left.rows else 0.0
+    return share, right.rows * math.pi * radius_arcsec**2 / max(areas)
 
 
 def pairs_of(left: Forecast, right: Forecast, partners: float, alone: tuple[bool, bool]) -> Forecast:
@@ -39,12 +71,13 @@ def pairs_of(left: Forecast, right: Forecast, partners: float, alone: tuple[bool
         Whether left rows and right rows without a partner are kept.
     """
     found = left.rows * partners
-    width = sum(side.bytes / side.rows for side in (left, right) if side.rows) + _DISTANCE_BYTES
+    # The place stands on both sides, and the distance in place of one.
+    width = sum(side.bytes / side.rows for side in (left, right) if side.rows)
     rows = found
     rows += max(left.rows - found, 0.0) if alone[0] else 0.0
     rows += max(right.rows - found, 0.0) if alone[1] else 0.0
-    # If predicates drop nothing, and each left row has one partner at least.
-    most = (left.most_bytes + right.most_bytes) * max(partners, 1.0)
+    # If predicates drop nothing, and each left row has one partner at least; pairs are found before they are made.
+    most = (left.most_bytes + right.most_bytes) * max(partners, 1.0) + _PAIR_BYTES * found
     return Forecast(rows, rows * width, max(most, rows * width))
 
 
@@ -55,17 +88,34 @@ def peak_of(own: Forecast, parts: Sequence[Forecast]) -> float:
     rows are taken.
     """
     held = 0.0
-    peak = own.peak
+    peak = _BUFFERS_BYTES + _OVERHEAD * own.peak
     for part in parts:
         peak = max(peak, held + part.peak)
         held += part.most_bytes
-    return max(peak, _OVERHEAD * (held + 2 * own.most_bytes))
+    return max(peak, _BUFFERS_BYTES + _OVERHEAD * (held + 2 * own.most_bytes))
 
 
-def total(forecasts: Iterable[Forecast], scale: float) -> Forecast:
-    """Add up the forecasts of one node for some pixels, scaled up to all; the peak is that of the largest."""
+def total(forecasts: Iterable[Forecast], scale: float, readers: Callable[[Shared], int]) -> Forecast:
+    """Add up the forecasts of one node for some pixels, scaled up to all; the peak is that of the largest.
+
+    Parameters
+    ----------
+    forecasts : iterable of Forecast
+        One for each pixel looked at.
+    scale : float
+        All pixels over those looked at.
+    readers : callable
+        How many of all pixels want some of a row group; asked where only some were looked at.
+    """
     listed = list(forecasts)
     rows, size, most, disk = (
         scale * sum(getattr(f, name) for f in listed) for name in ("rows", "bytes", "most_bytes", "disk")
     )
+    reads: dict[Hashable, list[Shared]] = {}
+    for shared in (group for f in listed for group in f.shared):
+        reads.setdefault(shared.key, []).append(shared)
+    for first, *others in reads.values():
+        n = 1 + len(others)
+        once = 1.0 if scale == 1 else scale * n / max(n, readers(first))
+        disk -= (scale * n - once) * first.disk
     return Forecast(rows, size, most, disk, max((f.peak for f in listed), default=0.0))

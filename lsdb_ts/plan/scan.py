@@ -60,6 +60,11 @@ class Scan(Node):
         """The rows of the source."""
         return self.source.count
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the rows are on this machine."""
+        return self.source.is_local
+
     def limits(self, column: str) -> tuple[Any, Any] | None:
         """Return what the source's metadata tell."""
         return self.source.limits(column)
@@ -77,8 +82,10 @@ class Scan(Node):
         cost = self.source.estimate(self._request(demand))
         kept = cost.memory * cost.kept / cost.rows if cost.rows else 0.0
         likely = kept * cost.likely / cost.kept if cost.kept else 0.0
-        # Row groups are decoded whole out of their compressed pages, then their wanted rows are taken.
-        return Forecast(cost.likely, likely, kept, cost.disk, peak=cost.disk + cost.memory + kept)
+        # Row groups are decoded whole out of their compressed pages, then their wanted rows are taken; those that stay
+        # decoded are held beside what is made of them.
+        peak = cost.disk + cost.memory * (2 if cost.shared else 1) + kept
+        return Forecast(cost.likely, likely, kept, cost.disk, peak, cost.area_arcsec2, cost.shared)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the identity of the source."""

@@ -66,21 +66,27 @@ def _columns(fields: pa.Schema | pa.StructType, roles: dict[str, str]) -> Iterat
             inner = {column: part for part, column in Roles.of(field.type).items()}
             yield Column(field.name, "nested", unit, role, tuple(_columns(field.type, inner)))
         else:
-            yield Column(field.name, type_name(field.type), unit, role)
+            # Parts of a nested column are lists of one value an epoch.
+            of_epochs = isinstance(fields, pa.StructType) and _is_list(field.type)
+            yield Column(field.name, type_name(field.type.value_type if of_epochs else field.type), unit, role)
 
 
 def type_name(kind: pa.DataType) -> str:
-    """Return the short name of a type; that of the elements for a list inside a nested column.
+    """Return the short name of a type.
 
     >>> type_name(pa.dictionary(pa.int8(), pa.string())), type_name(pa.list_(pa.float32()))
-    ('string', 'float32')
+    ('string', 'list<float32>')
     """
     if pa.types.is_dictionary(kind):
         return type_name(kind.value_type)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return type_name(kind.value_type)
+    if _is_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
     if pa.types.is_struct(kind):
         names = [f.name for f in kind]
         more = [f"... {len(names) - _MAX_PARTS} more"] if len(names) > _MAX_PARTS else []
         return f"struct<{', '.join(names[:_MAX_PARTS] + more)}>"
     return _SHORT.get(str(kind), str(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

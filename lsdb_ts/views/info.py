@@ -9,15 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.plan.explain import in_bytes
-from lsdb_ts.store.files import AnyPath, located
-from lsdb_ts.store.hats import HatsCatalog, open_hats
+from lsdb_ts.store.files import AnyPath, beside, located
+from lsdb_ts.store.footers import footer
+from lsdb_ts.store.hats import HatsCatalog, open_hats, read_properties
 from lsdb_ts.store.index import index_folders
+from lsdb_ts.store.provenance import PROVENANCE, PROVENANCE_KEY, read_provenance
 from lsdb_ts.store.source import HatsSource
+from lsdb_ts.store.statistics import STATISTICS
+from lsdb_ts.store.thumbnail import THUMBNAIL
 from lsdb_ts.views.columns import Column, columns_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+
+_COLLECTION = "collection.properties"
+_MOST_COLUMNS = 28
+"""Lines of columns that are shown, so that a catalog fits a screen."""
+_NAMED = 4
+"""Of the others, so many are named."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +52,38 @@ class Info:
     margin_arcsec: float | None = None
     """How far the margin reaches, or this catalog if it is one; None without."""
     margin: Info | None = None
+    """The margin that the catalog opens with."""
+    other_margins: Mapping[str, float] = field(default_factory=dict)
+    """Further margins of the collection: how far each reaches, in arcsec."""
     indexes: Mapping[str, str] = field(default_factory=dict)
     """Folders of the indexes, by column."""
     sidecar: tuple[str, ...] = ()
     """Columns of the sidecar; empty without one."""
+    sky_fraction: float | None = None
+    observed_mjd: tuple[float, float] | None = None
+    """First and last time of observation, MJD in days."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What else lies in the folder: files, and what they hold."""
+    provenance: Mapping[str, Any] | None = None
+    """What the catalog was made of, and by what; None where it does not say."""
     members: tuple[Info, ...] = ()
     """Further collections in the folder."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""
-        told = {key: value for key, value in vars(self).items() if key not in {"columns", "margin", "members"}}
+        inner = {"columns", "margin", "members", "provenance"}
+        told = {key: value for key, value in vars(self).items() if key not in inner}
         return {
             **told,
             "orders": list(self.orders) if self.orders else None,
             "columns": [column.to_json() for column in self.columns],
             "margin": self.margin.to_json() if self.margin else None,
             "indexes": dict(self.indexes),
+            "other_margins": dict(self.other_margins),
             "sidecar": list(self.sidecar) or None,
+            "observed_mjd": list(self.observed_mjd) if self.observed_mjd else None,
+            "beside": dict(self.beside),
+            "provenance": _summary(self.provenance) if self.provenance else None,
             "members": [member.to_json() for member in self.members],
         }
 
@@ -69,15 +94,19 @@ class Info:
         from rich.text import Text
 
         facts = [f"{self.kind} catalog", f"{self.rows:,} rows", _partitions(self), _size(self)]
+        written = f"{self.builder or 'unknown'}{f', {self.created}' if self.created else ''}"
+        shown, left = _first(self.columns, _MOST_COLUMNS)
         lines: list[RenderableType] = [
             Text.assemble((self.name, "bold"), "  ", ", ".join(facts)),
             Text(f"  {self.path}", style="dim", overflow="fold"),
-            Text(f"  written by {self.builder or 'unknown'}{f', {self.created}' if self.created else ''}", style="dim"),
-            Text(f"  positions: {self.ra}, {self.dec}"),
-            Text(f"  margin: {_margin(self.margin)}"),
+            Text(f"  written by {written}{_made(self.provenance)}", style="dim"),
+            Text(f"  positions: {self.ra}, {self.dec}{_sky(self)}"),
+            Text(f"  margin: {_margin(self.margin)}{_others(self.other_margins)}"),
             Text(f"  indexes: {', '.join(self.indexes) or 'none'}"),
             Text(f"  sidecar: {', '.join(self.sidecar) or 'none'}"),
-            Padding(column_table(self.columns), (1, 0, 0, 2), expand=False),
+            *([Text(f"  beside: {', '.join(self.beside.values())}")] if self.beside else []),
+            Padding(column_table(shown), (1, 0, 0, 2), expand=False),
+            *([Text(f"  and {_more(left)}: --json lists all", style="dim")] if left else []),
         ]
         for member in self.members:
             lines += [Text(""), member.report()]
@@ -94,11 +123,16 @@ def info(path: str | Path) -> Info:
     """
     place = located(path)
     folder = place.absolute() if isinstance(place, Path) else place
-    return _described(open_hats(folder), tuple(_described(found) for found in _members(folder)))
+    opened = open_hats(folder)
+    members = tuple(_described(found) for found in _members(folder))
+    return _described(opened, members, _other_margins(folder, opened.margin))
 
 
-def _described(catalog: HatsCatalog, members: tuple[Info, ...] = ()) -> Info:
+def _described(
+    catalog: HatsCatalog, members: tuple[Info, ...] = (), margins: Mapping[str, float] | None = None
+) -> Info:
     orders = catalog.layout.orders
+    first, last = (_number(catalog, key) for key in ("t_min", "t_max"))
     promised = catalog if catalog.kind == "margin" else catalog.margin
     return Info(
         path=str(catalog.path),
@@ -115,8 +149,13 @@ def _described(catalog: HatsCatalog, members: tuple[Info, ...] = ()) -> Info:
         created=catalog.properties.get("hats_creation_date", ""),
         margin_arcsec=promised.margin_arcsec if promised else None,
         margin=_described(catalog.margin) if catalog.margin else None,
+        other_margins=margins or {},
         indexes={column: str(folder) for column, folder in sorted(index_folders(catalog).items())},
         sidecar=catalog.sidecar.columns if catalog.sidecar else (),
+        sky_fraction=_number(catalog, "moc_sky_fraction"),
+        observed_mjd=None if first is None or last is None else (first, last),
+        beside=_beside(catalog),
+        provenance=read_provenance(catalog.path, catalog.properties),
         members=members,
     )
 
@@ -143,10 +182,89 @@ def _files(catalog: HatsCatalog) -> Iterator[Path]:
 
 def _members(folder: AnyPath) -> Iterator[HatsCatalog]:
     """Yield the collections that lie inside a collection; those of a remote one cannot be listed everywhere."""
-    if isinstance(folder, Path) and (folder / "collection.properties").exists():
+    if isinstance(folder, Path) and (folder / _COLLECTION).exists():
         for inner in sorted(folder.iterdir()):
-            if (inner / "collection.properties").exists():
+            if (inner / _COLLECTION).exists():
                 yield open_hats(inner)
+
+
+def _other_margins(folder: AnyPath, default: HatsCatalog | None) -> dict[str, float]:
+    """Return the margins of a collection that it does not open with."""
+    if not (folder / _COLLECTION).exists():
+        return {}
+    listed = read_properties(folder / _COLLECTION).get("all_margins", "").replace(",", " ").split()
+    found = {}
+    for name in listed:
+        place = beside(folder, name)
+        if default is None or place != default.path:
+            told = read_properties(place / "hats.properties")
+            found[name] = float(told.get("hats_margin_threshold", 0))
+    return found
+
+
+def _number(catalog: HatsCatalog, key: str) -> float | None:
+    try:
+        return float(catalog.properties[key])
+    except (KeyError, ValueError):
+        return None
+
+
+def _beside(catalog: HatsCatalog) -> dict[str, str]:
+    """Return what lies in the folder of a catalog besides its rows."""
+    told = catalog.properties
+    found: dict[str, str] = {}
+    if order := told.get("hats_skymap_order"):
+        others = told.get("hats_skymap_alt_orders")
+        found["skymap.fits"] = f"skymap of order {order}{f' (and {others})' if others else ''}"
+    if not isinstance(catalog.path, Path):
+        return found
+    for name, holds in ((THUMBNAIL, "thumbnail of {:,} rows"), (STATISTICS, "statistics of {:,} row groups")):
+        if (catalog.path / name).exists():
+            found[name] = holds.format(footer(catalog.path / name).n_rows)
+    if PROVENANCE_KEY in told:
+        found[PROVENANCE] = told[PROVENANCE_KEY].removeprefix("../")
+    return found
+
+
+def _summary(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a catalog's making in a line."""
+    return {key: provenance.get(key) for key in ("made_by", "versions", "input_files", "input_bytes")}
+
+
+def _made(provenance: Mapping[str, Any] | None) -> str:
+    if provenance is None:
+        return ""
+    files = provenance.get("input_files")
+    what = f"{files:,} file{'s' if files != 1 else ''} of {in_bytes(provenance['input_bytes'])}" if files else ""
+    names = [str(each["name"]) for each in provenance.get("inputs", ()) if not files and "name" in each]
+    return f": {provenance['made_by']} of {what or ' and '.join(names) or 'rows in memory'}"
+
+
+def _sky(told: Info) -> str:
+    found = "" if told.sky_fraction is None else f"; {told.sky_fraction:.3g} of the sky"
+    times = "" if told.observed_mjd is None else "; MJD {:.1f} to {:.1f}".format(*told.observed_mjd)
+    return found + times
+
+
+def _others(margins: Mapping[str, float]) -> str:
+    told = [f"{radius:g} arcsec ({name})" for name, radius in sorted(margins.items(), key=lambda one: one[1])]
+    return f"; also {', '.join(told)}" if told else ""
+
+
+def _first(columns: Sequence[Column], most: int) -> tuple[Sequence[Column], Sequence[Column]]:
+    """Return as many columns as fit in some lines, and those that are left."""
+    lines = 0
+    for i, column in enumerate(columns):
+        lines += 1 + len(column.parts)
+        if lines > most and i:
+            return columns[:i], columns[i:]
+    return columns, ()
+
+
+def _more(columns: Sequence[Column]) -> str:
+    names = ", ".join(column.name for column in columns[:_NAMED])
+    more = f", {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return f"{names}{more}"
 
 
 def _partitions(told: Info) -> str:

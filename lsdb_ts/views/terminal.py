@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,37 +18,95 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-_WORDS = {"band", "flag", "nested", "became", "file", "what"}
+_WORDS = {"band", "flag", "files", "becomes", "became"}
 """Columns of text; all others hold numbers."""
 
 
 def plan_report(plan: Mapping[str, Any], *, dry_run: bool) -> RenderableType:
-    """Return the plan of a repartition, given in its JSON form."""
+    """Return the plan of a repartition, given in its JSON form: what is read, what is made of it, what that takes."""
     from rich.console import Group
     from rich.text import Text
 
-    read = _table(f"plan for {plan['out']}", "read", ("files", "rows", "size", "pieces"))
+    read = _table("read", ("files", "size", "rows", "pieces", "becomes"))
     for name, table in plan["tables"].items():
-        read.add_row(name, f"{table['files']:,}", f"{table['rows']:,}", in_bytes(table["bytes"]), f"{table['units']:,}")
-    make = _table(None, "make", ("partitions", "orders", "largest", "margin", "nested"))
+        files = f"{table['files']:,} {', '.join(table['formats'])}"
+        numbers = in_bytes(table["file_bytes"]), f"{table['rows']:,}", f"{table['units']:,}"
+        read.add_row(name, files, *numbers, "\n".join(_fates(name, plan["catalogs"])))
+    make = _table("make", ("rows", "partitions", "orders", "most rows", "most bytes", "margin"))
     for made in plan["catalogs"]:
         make.add_row(
-            made["path"],
+            _name(made),
+            f"{made['rows']:,}",
             f"{made['partitions']:,}",
             _orders(made["orders"]),
-            f"{made['largest_partition_rows']:,} rows",
+            f"{made['largest_partition_rows']:,}",
+            in_bytes(made["largest_partition_bytes"]),
             f"{made['margin_arcsec']:g} arcsec" if made["margin_arcsec"] else "none",
-            ", ".join(f"{column} ({child})" for child, column in made["nested"].items()) or "-",
         )
-    notes = [f"scratch space while it runs: about {in_bytes(plan['scratch_bytes'])}"]
-    notes += [f"{n:,} rows of {name} have no position on the sky" for name, n in plan["refused"].items() if n]
+    notes = [f"{n:,} rows of {name} have no position on the sky" for name, n in plan["refused"].items() if n]
     for made in plan["catalogs"]:
         if made["too_dense"]:
-            shown = ", ".join(made["too_dense"][:5])
-            notes.append(f"{len(made['too_dense'])} partitions of {made['path']} cannot be split further: {shown}")
+            shown = ", ".join(made["too_dense"][:5]) + (", ..." if len(made["too_dense"]) > 5 else "")
+            notes.append(f"{len(made['too_dense']):,} of {made['path']} hold too much at one position: {shown}")
     if dry_run:
         notes.append("nothing was written (--dry-run)")
-    return Group(read, "", make, "", *(Text(f"  {note}", style="dim") for note in notes), "")
+    title = Text(f"plan for {plan['out']}", "bold")
+    return Group(
+        title, read, "", make, "", _needs(plan["estimate"]), *(Text(f"  {note}", style="dim") for note in notes), ""
+    )
+
+
+def _fates(table: str, catalogs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what becomes of a table, once for each catalog it is in."""
+    made = [f"catalog {_name(c)}" for c in catalogs if c["table"] == table]
+    nested = [f"{c['nested'][table]} of {_name(c)}" for c in catalogs if table in c["nested"]]
+    return [*made, *nested] or ["looked up"]
+
+
+def _name(catalog: Mapping[str, Any]) -> str:
+    return str(catalog["path"]).rpartition("/")[2]
+
+
+def _needs(estimate: Mapping[str, Any]) -> Table:
+    """Return what a repartition takes beside what there is; what does not fit is red."""
+    from rich.table import Table
+    from rich.text import Text
+
+    workers, threads = estimate["workers"], estimate["threads"]
+    crew = (
+        f"{threads:,} thread{'s' if threads > 1 else ''} in {'one' if workers == 1 else f'each of {workers:,}'} process"
+    )
+    there = "" if estimate["available_bytes"] is None else f" of {in_bytes(estimate['available_bytes'])}"
+    scratch, result = in_bytes(estimate["scratch_bytes"]), in_bytes(estimate["output_bytes"])
+    free = f" of {in_bytes(estimate['free_bytes'])} free"
+    rows = (
+        ("disk", in_bytes(estimate["disk_bytes"]), estimate["fits_disk"], free, f"scratch {scratch}, result {result}"),
+        (
+            "memory",
+            in_bytes(estimate["memory_bytes"]),
+            estimate["fits_memory"],
+            there,
+            f"{crew}{'es' if workers > 1 else ''}",
+        ),
+        ("time", _duration(estimate["seconds"]), True, "", "as measured on a few rows"),
+    )
+    table = Table.grid(padding=(0, 2))
+    for name, needed, fits, of, about in rows:
+        amount = Text.assemble((f"about {needed}", "" if fits else "bold red"), of)
+        table.add_row(f"  {name}", amount, Text(about, style="dim"))
+    return table
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as far as it matters.
+
+    >>> _duration(7.2), _duration(200), _duration(9000)
+    ('8 s', '4 min', '2 h 30 min')
+    """
+    if seconds < 100:
+        return f"{math.ceil(seconds):,} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def account_report(account: Any) -> RenderableType:
@@ -56,33 +115,30 @@ def account_report(account: Any) -> RenderableType:
     from rich.text import Text
 
     title = f"{account.out} was finished before; nothing was done" if account.already_done else f"made {account.out}"
-    rows = _table(title, "rows of", ("became", "in", "out", "refused", "orphans", "balance"))
+    rows = _table("rows of", ("became", "in", "out", "refused", "orphans", "balance"))
     for t in account.tables:
-        numbers = (f"{n:,}" for n in (t.rows_in, t.rows_out, t.refused, t.orphans))
+        numbers = (f"{n:,}" for n in (t.rows_in, t.rows_out, t.rows_refused, t.orphans))
         rows.add_row(t.table, t.became, *numbers, Text("ok", "green") if t.balances else Text("wrong", "bold red"))
-    catalogs = _table(None, "catalog", ("rows", "partitions", "size", "margin", "margin rows"))
+    catalogs = _table("catalog", ("rows", "partitions", "size", "margin", "margin rows"))
     for made in account.catalogs:
         margin = f"{made.margin_arcsec:g} arcsec" if made.margin_arcsec else "none"
         numbers = (f"{made.rows:,}", f"{made.partitions:,}", in_bytes(made.bytes))
         catalogs.add_row(made.path, *numbers, margin, f"{made.margin_rows:,}")
-    return Group(rows, "", catalogs)
+    notes = (Text(f"  {note}", "dim") for t in account.tables for note in _account_notes(t))
+    return Group(Text(title, "bold"), rows, *notes, "", catalogs)
 
 
-def verify_report(report: Any) -> RenderableType:
-    """Return what a verification found: a line where all is sound, else a table of faults and notes."""
-    from rich.console import Group
-    from rich.text import Text
-
-    read = f"{', '.join(report.catalogs)}: {report.files:,} files, {report.rows:,} rows read"
-    verdict = ("sound", "bold green") if report.ok else (f"{len(report.faults):,} faults", "bold red")
-    head = Text.assemble(verdict, "  ", read)
-    if report.ok and not report.notes:
-        return head
-    found = _table(None, "", ("file", "row", "what"))
-    for kind, faults in ((Text("fault", "red"), report.faults), (Text("note", "dim"), report.notes)):
-        for fault in faults:
-            found.add_row(kind, fault.file, "" if fault.row is None else f"{fault.row:,}", fault.what)
-    return Group(head, "", found)
+def _account_notes(t: Any) -> Iterator[str]:
+    """Tell what became of rows that are not just where they should be."""
+    for reason, n in t.refused.items():
+        yield f"{n:,} rows of {t.table} refused: {reason}; they are in refused/"
+    if t.orphans:
+        yield f"{t.orphans:,} rows of {t.table} have no parent; they are in orphans/"
+    if t.duplicated:
+        kept = "they are kept" if not t.dropped else f"{t.dropped:,} of them were left out, as asked"
+        yield f"{t.duplicated:,} rows of {t.table} have the id of another row of the same light curve; {kept}"
+    if t.unvisited:
+        yield f"{t.unvisited:,} rows of {t.table} have a visit that is not known; they are kept"
 
 
 def epochs_report(
@@ -149,7 +205,7 @@ def _epoch_table(epochs: Epochs, period_days: float | None, limit: int | None) -
     what = ("mag" if epochs.is_mag else "flux") + (f" ({epochs.unit})" if epochs.unit else "")
     flagged = [] if epochs.good.all() else ["flag"]
     phase = ["phase"] if period_days is not None else []
-    shown = _table(None, "MJD", (*phase, "band", what, "error", *flagged))
+    shown = _table("MJD", (*phase, "band", what, "error", *flagged))
     phases = _phases(epochs, period_days) if period_days is not None else np.empty(0)
     digits = 4 if epochs.is_mag else 2
     for i in range(min(len(epochs), limit if limit is not None else len(epochs))):
@@ -178,12 +234,14 @@ def _orders(orders: Sequence[int]) -> str:
     return f"{orders[0]}" if len(orders) == 1 else f"{orders[0]} to {orders[-1]}"
 
 
-def _table(title: str | None, first: str, numbers: Sequence[str]) -> Table:
+def _table(first: str, numbers: Sequence[str]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column(first, overflow="fold")
     for name in numbers:
-        table.add_column(name, justify="left" if name in _WORDS else "right", overflow="fold")
+        # Words may go on in the next line, numbers would become others.
+        is_text = name in _WORDS
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
     return table

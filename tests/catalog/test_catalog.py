@@ -264,7 +264,7 @@ def test_roles_can_be_given_to_a_frame():
 
 def test_a_frame_where_a_catalog_is_needed_says_how_to_make_one(catalog):
     with pytest.raises(PlanError, match=r"got a DataFrame: make one with lt\.from_dataframe"):
-        catalog.nest(FRAME, on="objectId")
+        catalog.concat(FRAME)
     with pytest.raises(PlanError, match=r"no columns ra and dec.*lt\.from_dataframe"):
         catalog.crossmatch(FRAME.rename(columns={"ra": "lon"}))
 

@@ -1,5 +1,6 @@
 """Conditions mean what they mean to pandas, skip nothing that holds, and say what is wrong with them."""
 
+import ast
 import datetime
 import decimal
 
@@ -418,9 +419,13 @@ def test_the_terms_of_a_condition_hold_together_where_it_does(text, seed):
 
 def test_variables_of_one_name_and_different_values_are_told_apart():
     one, other = Expression.parse("mag - @x", {"x": 1.0}), Expression.parse("n + @x", {"x": 2.0})
-    both = one.filled("{0} < {1}", other)
+
+    def less(a, b):
+        return ast.Compare(a, [ast.Lt()], [b])
+
+    both = Expression.made(less, one, other)
     assert both == Expression("mag - @x < n + @x_", (("x", 1.0), ("x_", 2.0)))
-    assert one.filled("{0} < {1}", Expression.parse("@x", {"x": 1})).variables == (("x", 1.0),)
+    assert Expression.made(less, one, Expression.parse("@x", {"x": 1})).variables == (("x", 1.0),)
 
 
 @pytest.mark.parametrize("name", ["psf mag-r", "class", "2MASS", "a.b c", "lc.psf flux", "mag"])

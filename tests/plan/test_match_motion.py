@@ -15,6 +15,7 @@ from lsdb_ts.sky import propagate
 from lsdb_ts.store.memory import MemorySource
 from tests.oracles import pairs_within
 from tests.plan.matchcases import CENTRES, random_layout
+from tests.store.catalogs import unsealed
 
 RADIUS_ARCSEC = 2.0
 
@@ -121,7 +122,7 @@ def test_epochs_are_found_in_arguments_columns_and_properties(tmp_path):
     told = catalog("l", table).crossmatch(still, 30.0, n_neighbors=None, epoch=2026.0, left_epoch=2000.0)
     stored = catalog("l", table).write(tmp_path / "l")
     file = tmp_path / "l" / "hats.properties"
-    file.write_text(file.read_text() + "hats_coordinate_epoch=J2000.0\n")
+    file.write_text(unsealed(file) + "hats_coordinate_epoch=J2000.0\n")
     opened = lt.open_catalog(tmp_path / "l").crossmatch(still, 30.0, n_neighbors=None, epoch=2026.0)
     expected = told.compute()
     assert sorted(expected._dist_arcsec) == sorted(opened.compute()._dist_arcsec)

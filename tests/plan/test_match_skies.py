@@ -53,16 +53,19 @@ def add_up(account, found, how):
     if not account:
         return not found
     (counts,) = account.values()
-    whole = counts["left_rows"] == counts["matched"] + counts["unmatched"]
+    if how in ("left", "outer", "anti"):
+        whole = counts["left_rows"] == counts["matched"] + counts["unmatched"]
+    else:
+        whole = counts["left_rows_near"] >= counts["matched"] and "unmatched" not in counts
+    alone, right_alone = counts.get("unmatched", 0), counts.get("right_unmatched", 0)
     rows = {
         "inner": counts["pairs"],
-        "left": counts["pairs"] + counts["unmatched"],
+        "left": counts["pairs"] + alone,
+        "right": counts["pairs"] + right_alone,
+        "outer": counts["pairs"] + alone + right_alone,
         "semi": counts["matched"],
-        "anti": counts["unmatched"],
+        "anti": alone,
     }
-    if how in ("right", "outer"):
-        rows["right"] = counts["pairs"] + counts["right_unmatched"]
-        rows["outer"] = rows["right"] + counts["unmatched"]
     return whole and rows[how] == len(found)
 
 

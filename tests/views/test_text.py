@@ -61,3 +61,9 @@ def test_columns_can_be_told_as_json(lightcurve_schema):
     told = [column.to_json() for column in columns_of(lightcurve_schema)]
     assert told[1] == {"name": "coord_ra", "type": "float64", "unit": "deg", "role": "ra"}
     assert told[3]["parts"][2] == {"name": "psfFlux", "type": "float32", "unit": "nJy", "role": "flux"}
+
+
+def test_a_list_outside_of_light_curves_is_told_as_a_list(lightcurve_schema):
+    told = columns_of(lightcurve_schema.append(pa.field("vector", pa.list_(pa.float32()))))
+    assert told[-1].kind == "list<float32>"
+    assert [part.kind for part in told[3].parts][:3] == ["float64", "string", "float32"]

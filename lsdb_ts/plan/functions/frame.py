@@ -46,7 +46,11 @@ def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
 
 
 def from_frame(frame: pandas.DataFrame) -> pa.Table:
-    """Return the Arrow table of a frame; an index called ``_healpix_29`` becomes that column."""
+    """Return the Arrow table of a frame; an index called ``_healpix_29`` becomes that column.
+
+    Numpy has no other mark for a missing float than NaN: there it becomes null. Arrow tells the two apart, so the
+    columns of :func:`to_frame` come back as they are, NaN and null; what pandas computes of them has no NaN.
+    """
     import pandas
     from nested_pandas import NestedDtype
 

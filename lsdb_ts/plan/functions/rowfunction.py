@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from lsdb_ts.errors import RunError
 from lsdb_ts.plan.identity import identify, name_of
+from lsdb_ts.plan.language.types import computed
 from lsdb_ts.schema import HEALPIX, plain
 from lsdb_ts.sky.pixel import Pixel
 
@@ -28,7 +29,7 @@ class RowFunction:
         What it is given: base columns, and parts of nested ones (``lc.psfFlux``). A missing number is NaN in columns
         of floats and None in others.
     output : pyarrow.Schema
-        What it returns.
+        What it returns. NaN is missing (null) there, as None is: it is also what missing numbers are given as.
     as_dict : bool
         It takes one dict by column, not one argument for each.
     id : str or None
@@ -92,8 +93,9 @@ class RowFunction:
         try:
             if pa.types.is_integer(column.type):
                 # With its type given, Arrow would cut 2.5 to 2.
-                return pa.array(values).cast(column.type)
-            return pa.array(values, column.type)
+                return pa.array(values, from_pandas=True).cast(column.type)
+            # Of numpy's own floats Arrow does not see which are NaN.
+            return computed(pa.array(values, column.type, from_pandas=True))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise RunError(
                 f'{name_of(self.function)} on {self.pixel} returned values for "{column.name}" that are not '

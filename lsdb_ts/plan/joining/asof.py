@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import AsOf, Timed
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
-from lsdb_ts.plan.joining.sides import SideBySide
+from lsdb_ts.plan.joining.keys import Keys, ids_of
+from lsdb_ts.plan.matching.algorithm import Pairs
 from lsdb_ts.plan.matching.reach import grown
-from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.plan.node import Node
+from lsdb_ts.plan.sides.columns import Sides, TwoSided
+from lsdb_ts.plan.sides.rows import counted, of_left, taken
 from lsdb_ts.schema import HEALPIX, require, unit_of
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
@@ -28,7 +30,7 @@ _DIRECTIONS = ("backward", "forward", "nearest")
 
 
 @dataclass(frozen=True, eq=False)
-class JoinAsOf(SideBySide):
+class JoinAsOf(TwoSided):
     """Every left row, with the right row of its id that a rule on times chooses, or with nulls.
 
     Attributes
@@ -43,6 +45,7 @@ class JoinAsOf(SideBySide):
         Direction, tolerance, and whether equal times count.
     """
 
+    sides: Sides
     keys: Keys
     time: str
     rule: AsOf
@@ -77,10 +80,15 @@ class JoinAsOf(SideBySide):
         if self.rule.tolerance is not None and not self.rule.tolerance >= 0:
             raise PlanError(f"tolerance={self.rule.tolerance}: need a difference of times of 0 or more")
 
+    @property
+    def columns(self) -> Sides:
+        """Those of both sides."""
+        return self.sides
+
     @functools.cached_property
     def layout(self) -> Layout:
         """All of the left side, finer where the right one is."""
-        return align(self.left.layout, self.right.layout, self.keys.max_separation_arcsec, keep_unmatched=True)
+        return align(self.left.layout, self.right.layout, self.keys.reach_arcsec, keep_unmatched=True)
 
     @property
     def count(self) -> int | None:
@@ -90,30 +98,32 @@ class JoinAsOf(SideBySide):
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask both sides for ids, times and positions, the right one near the left rows only."""
         (mine, theirs), (rows, _) = self.sides.asked(demand.columns), self.sides.bounds(demand.rows)
-        wide = self.keys.max_separation_arcsec
+        wide, needed = self.keys.reach_arcsec, self.keys.columns(self.left, self.right)
         near = grown(common(demand.sky, self.left.sky), wide, demand)
         # Of right rows only the id may tell that they do not matter: any other left out would change what is chosen.
         ids = {self.keys.right: rows[self.keys.left]} if self.keys.left in rows else {}
         asked = replace(demand, columns=(HEALPIX, self.time))
-        left = replace(asked, rows=rows).plus([self.keys.left, *needs_positions(self.left, "merge_asof"), *mine])
-        right = replace(asked, rows=ids, sky=near)
-        positions = needs_positions(self.right, "merge_asof")
-        return left, right.plus([self.keys.right, *positions, *theirs], halo_arcsec=wide)
+        left = replace(asked, rows=rows).plus([*needed[0], *mine])
+        return left, replace(asked, rows=ids, sky=near).plus([*needed[1], *theirs], halo_arcsec=wide)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Join the pixel."""
         left, right = parts
 
         def near(left_rows: NDArray[np.int64], right_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-            apart = separations((self.left, left.table, left_rows), (self.right, right.table, right_rows))
-            within: NDArray[np.bool_] = apart <= self.keys.max_separation_arcsec
+            apart = self.keys.separations((self.left, left.table, left_rows), (self.right, right.table, right_rows))
+            within: NDArray[np.bool_] = apart <= self.keys.reach_arcsec
             return within
 
         found = self.rule.partners(self._timed(left, self.keys.left), self._timed(right, self.keys.right), near)
-        counts = {"left_rows": int(left.core.sum()), "matched": int((left.core & (found >= 0)).sum())}
-        partners = pa.array(np.maximum(found, 0), mask=found < 0)
-        table = self.sides.joined(left.table, right.table, np.arange(len(left)), partners)
-        return Partition(table, left.core, {self.name: counts})
+        left_rows = np.flatnonzero(found >= 0)
+        pairs = Pairs(left_rows, found[left_rows], np.zeros(left_rows.size))
+        rows = of_left(left, pairs, found >= 0)
+        columns = {HEALPIX: taken(left.table.column(HEALPIX), rows.left)}
+        columns |= self.sides.taken(demand.columns, left.table, right.table, rows)
+        return Partition(
+            pa.table(columns), rows.core, {self.name: counted(left, right, pairs, found >= 0, everyone=True)}
+        )
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the join."""
@@ -129,8 +139,7 @@ class JoinAsOf(SideBySide):
     @property
     def summary(self) -> str:
         """Key, time and direction."""
-        near = f'within {self.keys.max_separation_arcsec:g}"'
-        return f"merge {self.right.name} as of {self.time}, {self.rule.direction}, by {self.keys.left}, {near}"
+        return f"merge {self.right.name} as of {self.time}, {self.rule.direction}, {self.keys.summary}"
 
     def _timed(self, part: Partition, by: str) -> Timed:
         ids, missing = ids_of(part.table, by)

@@ -15,6 +15,8 @@ from lsdb_ts.schema import plain, require
 from lsdb_ts.sky.sphere import separation_arcsec
 
 _WIDEST_ARCSEC = 3600.0
+Located = tuple[Node, pa.Table, NDArray[np.int64]]
+"""A side's node, its table, and a row for each pair."""
 
 
 @dataclass(frozen=True)
@@ -23,21 +25,50 @@ class Keys:
 
     The second clause is what makes a join by id independent of layouts: without it the result would depend on how far
     a halo happens to reach.
+
+    Attributes
+    ----------
+    left, right : str
+        Columns of the ids.
+    max_separation_arcsec : float or None
+        None where ids alone decide, because all of the right side is there for every pixel.
     """
 
     left: str
     right: str
-    max_separation_arcsec: float
+    max_separation_arcsec: float | None
 
     def check(self, left: Node, right: Node, verb: str) -> None:
         """Raise PlanError where two sides cannot be joined on these keys."""
         self.check_types(left, right, verb)
         needs_positions(left, verb)
+        widest = self.max_separation_arcsec
+        if widest is None:
+            return
         needs_positions(right, verb)
-        if not (math.isfinite(self.max_separation_arcsec) and 0 < self.max_separation_arcsec <= _WIDEST_ARCSEC):
-            raise PlanError(
-                f"max_separation_arcsec={self.max_separation_arcsec}: need more than 0 and at most {_WIDEST_ARCSEC:.0f}"
-            )
+        if not (math.isfinite(widest) and 0 < widest <= _WIDEST_ARCSEC):
+            raise PlanError(f"max_separation_arcsec={widest}: need more than 0 and at most {_WIDEST_ARCSEC:.0f}")
+
+    @property
+    def reach_arcsec(self) -> float:
+        """How far from a pixel partners of its rows may lie."""
+        return self.max_separation_arcsec or 0.0
+
+    @property
+    def summary(self) -> str:
+        """The ids, and how near."""
+        on = self.left if self.left == self.right else f"{self.left} = {self.right}"
+        return f"by {on}" + (f', within {self.reach_arcsec:g}"' if self.max_separation_arcsec is not None else "")
+
+    def columns(self, left: Node, right: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what is needed of either side: ids, and positions where they decide."""
+        if self.max_separation_arcsec is None:
+            return (self.left,), (self.right,)
+        return (self.left, *needs_positions(left, "a join")), (self.right, *needs_positions(right, "a join"))
+
+    def separations(self, left: Located, right: Located) -> NDArray[np.float64]:
+        """Return how far apart pairs of rows lie, in arcsec; 0 where ids alone decide."""
+        return np.zeros(left[2].size) if self.max_separation_arcsec is None else separations(left, right)
 
     def check_types(self, left: Node, right: Node, verb: str) -> None:
         """Raise PlanError where the ids of two sides are missing, or cannot be compared exactly."""
@@ -65,10 +96,8 @@ def ids_of(table: pa.Table, column: str) -> tuple[NDArray[np.generic], NDArray[n
     return ids.to_numpy(), missing
 
 
-def separations(
-    left: tuple[Node, pa.Table, NDArray[np.int64]], right: tuple[Node, pa.Table, NDArray[np.int64]]
-) -> NDArray[np.float64]:
-    """Return how far apart pairs of rows lie, in arcsec: each side is its node, its table, and a row for each pair."""
+def separations(left: Located, right: Located) -> NDArray[np.float64]:
+    """Return how far apart pairs of rows lie, in arcsec."""
     places = []
     for node, table, rows in (left, right):
         places += [table.column(c).to_numpy()[rows] for c in needs_positions(node, "a join")]

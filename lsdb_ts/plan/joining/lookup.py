@@ -110,7 +110,7 @@ def home_of(node: Node, column: str) -> tuple[Source, str] | None:
         return None
     if isinstance(node, Select | Assign | Filter | FilterEpochs | Cut | Pick | Sample | Extend | Lookup):
         return home_of(node.child, column)
-    if isinstance(node, Nest) and column != node.nested:
+    if isinstance(node, Nest) and column != node.curves.nested:
         return home_of(node.left, column)
     if isinstance(node, Join | JoinAsOf):
         old = {new: old for old, new in node.sides.left_names.items()}.get(column)

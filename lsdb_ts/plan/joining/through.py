@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
+from lsdb_ts.plan.joining.join import check_how
 from lsdb_ts.plan.joining.keys import Keys, ids_of, separations
 from lsdb_ts.plan.joining.links import Links
-from lsdb_ts.plan.joining.sides import SideBySide, with_unpaired
+from lsdb_ts.plan.matching.algorithm import Indices, Pairs
 from lsdb_ts.plan.matching.reach import grown, in_reach
 from lsdb_ts.plan.node import Node, needs_positions
+from lsdb_ts.plan.sides.columns import Sides, TwoSided
+from lsdb_ts.plan.sides.rows import Choice, counted, marked, of_left, of_pairs, taken, within
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.align import align
 from lsdb_ts.sky.layout import Layout
@@ -28,10 +30,11 @@ from lsdb_ts.store.partition import Partition
 
 SLACK_ARCSEC = 0.01
 """Separations in properties are rounded, and places of links computed by others: so much nearer is the same."""
+_LINK = "link"
 
 
 @dataclass(frozen=True, eq=False)
-class Through(SideBySide):
+class Through(TwoSided):
     """Pairs of a left and a right row that a link names, at the left row's place, with the link's own columns.
 
     Attributes
@@ -46,13 +49,13 @@ class Through(SideBySide):
         ``inner`` or ``left``.
     """
 
+    sides: Sides
     links: Links
     max_separation_arcsec: float
     how: str
 
     def __post_init__(self) -> None:
-        if self.how not in ("inner", "left"):
-            raise PlanError(f'how="{self.how}": a join is "inner" (pairs) or "left" (all left rows)')
+        check_how(self.how)
         told = self.links.association
         for node, named, ids in (
             (self.left, told.primary_on, told.primary_ids),
@@ -67,6 +70,11 @@ class Through(SideBySide):
                 f'both the association {self.links.name} and the catalogs have a column "{twice[0]}": rename or drop '
                 f"that of the catalog before the join"
             )
+
+    @property
+    def columns(self) -> Sides:
+        """Those of both sides."""
+        return self.sides
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -110,35 +118,25 @@ class Through(SideBySide):
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Join the pixel."""
         left, links, right = parts
-        left_rows, link_rows, right_rows = self._pairs(left.table, links.table, right.table)
-        here = in_reach(left, demand)
-        counts = self._counts(left, self._linked(left.table, links.table), (left_rows, link_rows))
-        kept = here[left_rows]
-        left_rows, link_rows, right_rows = left_rows[kept], link_rows[kept], right_rows[kept]
-        partners, linked = pa.array(right_rows), pa.array(link_rows)
-        if self.how == "left":
-            everyone, partners = with_unpaired(left_rows, right_rows, len(left))
-            linked = with_unpaired(left_rows, link_rows, len(left))[1]
-            inside = here[everyone]
-            left_rows, partners, linked = everyone[inside], partners.filter(inside), linked.filter(inside)
-        table = self.sides.joined(left.table, right.table, left_rows, partners)
+        linked, pairs = self._pairs(left.table, links.table, right.table)
+        counts = self._counts(left, linked, pairs)
+        left, pairs = within(in_reach(left, demand), left, pairs)
+        matched = marked(len(left), pairs.left_rows)
+        counts |= counted(left, right, pairs, matched, everyone=self.how == "left")
+        rows = (of_left if self.how == "left" else of_pairs)(left, pairs, matched)
+        columns = {HEALPIX: taken(left.table.column(HEALPIX), rows.left)}
+        columns |= self.sides.taken(demand.columns, left.table, right.table, rows)
+        named = Choice(pairs.added[_LINK])
         for name in self._own:
-            if name in links.table.column_names:
-                column = links.table.column(name)
-                taken = column.take(linked) if len(column) else pa.nulls(len(linked), column.type)
-                table = table.append_column(name, taken)
-        return Partition(table, left.core[left_rows], {self.name: counts})
+            if name in demand.columns:
+                columns[name] = taken(pa.chunked_array([named.of(links.table.column(name))]), rows.pair)
+        return Partition(pa.table(columns), rows.core, {self.name: counts})
 
-    def _counts(
-        self,
-        left: Partition,
-        linked: tuple[NDArray[np.int64], NDArray[np.int64]],
-        pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ) -> dict[str, int]:
+    def _counts(self, left: Partition, linked: tuple[Indices, Indices], pairs: Pairs) -> dict[str, int]:
         """Count links, and those that lead nowhere, where their left row is core: so each is counted once."""
-        mine = [rows[left.core[rows[:, 0]]] for rows in (np.stack(linked, axis=1), np.stack(pairs, axis=1))]
-        links, joined = (np.unique(rows, axis=0) for rows in mine)
-        return {"links": len(links), "pairs": len(mine[1]), "right_missing": len(links) - len(joined)}
+        ends = np.stack(linked, axis=1), np.stack([pairs.left_rows, pairs.added[_LINK]], axis=1)
+        links, joined = (len(np.unique(rows[left.core[rows[:, 0]]], axis=0)) for rows in ends)
+        return {"links": links, "right_missing": links - joined}
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the join."""
@@ -162,7 +160,7 @@ class Through(SideBySide):
         told = self.links.association
         return tuple(c for c in self.links.schema.names if c not in (told.primary_ids, told.other_ids))
 
-    def _linked(self, left: pa.Table, links: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _linked(self, left: pa.Table, links: pa.Table) -> tuple[Indices, Indices]:
         """Return the pairs of left rows and links: of rows that share an id, a link is of the one it lies at."""
         told = self.links.association
         (mine, no_id), (named, nor_id) = ids_of(left, told.primary_on), ids_of(links, told.primary_ids)
@@ -176,15 +174,13 @@ class Through(SideBySide):
         here[off] = apart <= SLACK_ARCSEC
         return left_rows[here], link_rows[here]
 
-    def _pairs(
-        self, left: pa.Table, links: pa.Table, right: pa.Table
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return (left row, link, right row) of all pairs, by left row."""
+    def _pairs(self, left: pa.Table, links: pa.Table, right: pa.Table) -> tuple[tuple[Indices, Indices], Pairs]:
+        """Return the left rows and links that belong together, and the pairs they make, each with its link."""
         told = self.links.association
-        left_rows, link_rows = self._linked(left, links)
+        linked = self._linked(left, links)
         (named, nor_id), (theirs, no_id) = ids_of(links, told.other_ids), ids_of(right, told.other_on)
-        first, right_rows = join_ids(named[link_rows], theirs)
-        left_rows, link_rows = left_rows[first], link_rows[first]
+        first, right_rows = join_ids(named[linked[1]], theirs)
+        left_rows, link_rows = linked[0][first], linked[1][first]
         apart = separations((self.left, left, left_rows), (self.right, right, right_rows))
         kept = (apart <= self._reach) & ~nor_id[link_rows] & ~no_id[right_rows]
-        return left_rows[kept], link_rows[kept], right_rows[kept]
+        return linked, Pairs(left_rows, right_rows, apart, {_LINK: link_rows}).take(kept)

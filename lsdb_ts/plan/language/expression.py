@@ -14,7 +14,7 @@ import copy
 import datetime
 import decimal
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.plan.language import bounds as skipping
 from lsdb_ts.plan.language.evaluate import Scope, epochs_of, evaluate
 from lsdb_ts.plan.language.syntax import names, parse, written
+from lsdb_ts.plan.language.types import computed
 from lsdb_ts.schema import find, is_nested, project, require
 from lsdb_ts.store.read import Bounds
 
@@ -125,6 +126,8 @@ class Expression:
     def values(self, table: pa.Table, nested: str | None = None) -> pa.Array | pa.ChunkedArray:
         """Evaluate it for the rows of a table, or for the epochs of one of its nested columns.
 
+        What is computed is missing (null) where it is NaN, as in pandas; what is nothing but a column keeps its NaN.
+
         Raises
         ------
         PlanError
@@ -139,25 +142,25 @@ class Expression:
             kind = InputError if table.num_rows and isinstance(error, pa.ArrowInvalid) else PlanError
             raise kind(f'cannot evaluate "{self.text}": {error}') from error
         if isinstance(answer, pa.Array | pa.ChunkedArray):
-            return answer
+            return answer if self.column is not None else computed(answer)
         n = table.num_rows if nested is None else len(scope.epochs.parents)
         if isinstance(answer, list | tuple):
             raise PlanError(f'"{self.text}" is a list and not a value')
         return pa.repeat(answer if isinstance(answer, pa.Scalar) else pa.scalar(answer), n)
 
-    def filled(self, template: str, *others: Expression) -> Self:
-        """Put expressions into a text: ``{0}`` stands for this one, ``{1}`` for the next.
+    @classmethod
+    def made(cls, make: Callable[..., ast.expr], *parts: Expression) -> Self:
+        """Make an expression of others: a function makes its syntax tree of theirs.
 
-        >>> Expression("mag").filled("{0} < {1}", Expression("err + 1"))
-        Expression(text='mag < err + 1', variables=())
+        >>> Expression.made(lambda a, b: ast.BinOp(a, ast.Mult(), b), Expression("mag"), Expression("err + 1"))
+        Expression(text='mag * (err + 1)', variables=())
         """
         known: dict[str, Any] = {}
-        parts: tuple[Expression, ...] = (self, *others)
-        texts = [part._renamed_apart(known) for part in parts]
-        return type(self).parse(template.format(*(f"({text})" for text in texts)), known)
+        trees = [part._renamed_apart(known) for part in parts]
+        return cls.parse(written(make(*trees)), known)
 
-    def _renamed_apart(self, known: dict[str, Any]) -> str:
-        """Return the text, with other names for variables that mean something else already; add its own."""
+    def _renamed_apart(self, known: dict[str, Any]) -> ast.expr:
+        """Return the tree, with other names for variables that mean something else already; add its own."""
         renamed = {}
         for name, value in self.variables:
             free = name
@@ -169,7 +172,7 @@ class Expression:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name):
                 node.id = renamed.get(node.id, node.id)
-        return written(tree)
+        return tree
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,8 @@ class Predicate(Expression):
     @classmethod
     def together(cls, terms: Iterable[Predicate]) -> Predicate:
         """Return the condition that all of some terms hold."""
-        first, *others = terms
-        return first.filled(" and ".join(f"{{{i}}}" for i in range(len(others) + 1)), *others)
+        parts = list(terms)
+        return parts[0] if len(parts) == 1 else cls.made(lambda *trees: ast.BoolOp(ast.And(), list(trees)), *parts)
 
     def bounds(self, schema: pa.Schema) -> Bounds:
         """Return the interval by column outside which a condition on rows cannot hold."""

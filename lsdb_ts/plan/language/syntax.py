@@ -115,6 +115,11 @@ def is_reduction(node: ast.expr) -> bool:
     return called(node) in (*REDUCTIONS, "len")
 
 
+def calling(subject: ast.expr, method: str, *arguments: ast.expr) -> ast.Call:
+    """Return the call of a method; that of an accessor is called ``str.startswith``."""
+    return ast.Call(ast.Attribute(subject, method, ast.Load()), list(arguments), [])
+
+
 def constant(node: ast.expr, variables: Mapping[str, Any]) -> Any:
     """Return the value of an expression without columns, or ``OPEN``.
 
@@ -215,9 +220,9 @@ class _Reader:
         options = {k.arg: constant(self._read(k.value), {}) for k in node.keywords}
         match method, arguments:
             case ("isna" | "isnull", []) if not options:
-                return _calling(self._read(subject), "isna")
+                return calling(self._read(subject), "isna")
             case ("notna" | "notnull", []) if not options:
-                return ast.UnaryOp(ast.Not(), _calling(self._read(subject), "isna"))
+                return ast.UnaryOp(ast.Not(), calling(self._read(subject), "isna"))
             case ("isin", [listed]) if not options:
                 return self._compare(self._read(subject), [ast.In()], [listed])
             case ("between", [low, high]) if options.keys() <= {"inclusive"}:
@@ -226,9 +231,9 @@ class _Reader:
                     raise self._error(f"inclusive is one of {', '.join(_INCLUSIVE)}")
                 return ast.Compare(low, [edges[0](), edges[1]()], [self._read(subject), high])
             case (_, []) if method in REDUCTIONS and not options:
-                return _calling(self._read(subject), method)
+                return calling(self._read(subject), method)
             case (_, [ast.Constant(value=str())]) if method in TEXT_TESTS and not options:
-                return _calling(self._read(subject), method, *arguments)
+                return calling(self._read(subject), method, *arguments)
         raise self._not_callable(node)
 
     def _not_callable(self, node: ast.expr) -> PlanError:
@@ -249,10 +254,6 @@ def _method(function: ast.expr) -> tuple[str, ast.expr]:
     if isinstance(function.value, ast.Attribute) and function.value.attr == "str":
         return f"str.{function.attr}", function.value.value
     return function.attr, function.value
-
-
-def _calling(subject: ast.expr, method: str, *arguments: ast.expr) -> ast.Call:
-    return ast.Call(ast.Attribute(subject, method, ast.Load()), list(arguments), [])
 
 
 def _without_backticks(text: str) -> tuple[str, Mapping[str, str]]:

@@ -79,6 +79,20 @@ def keeps_order(old: pa.DataType, new: pa.DataType) -> bool:
     return is_number(old) and is_number(new) and not rounds
 
 
+def computed(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return what was computed, as pandas understands it: a float that is NaN is missing, and so is null.
+
+    Columns that are only handed on are not computed, and keep each NaN that they were read with.
+
+    >>> computed(pa.array([1.0, float("nan"), None])).to_pylist()
+    [1.0, None, None]
+    """
+    if not pa.types.is_floating(values.type):
+        return values
+    undefined = pc.is_nan(values)
+    return pc.if_else(undefined, pa.scalar(None, values.type), values) if pc.any(undefined).as_py() else values
+
+
 def converted(table: pa.Table, kinds: Mapping[str, pa.DataType], where: str) -> pa.Table:
     """Return a table with other types for some of its columns.
 

@@ -185,7 +185,9 @@ class Ranked(Algorithm):
         return self.n_neighbors == 1
 
     def partners(self, share: float, by_chance: float) -> float:
-        """Return no more than are asked for."""
+        """Return no more than are asked for; of one, how likely there is one."""
+        if self.n_neighbors == 1:
+            return 1 - (1 - share) * math.exp(-by_chance)
         return min(share + by_chance, float("inf") if self.n_neighbors is None else self.n_neighbors)
 
     @property

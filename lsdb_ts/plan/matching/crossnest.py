@@ -13,12 +13,13 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.matching.match import DISTANCE
-from lsdb_ts.plan.matching.matched import Choice, marked, taken
 from lsdb_ts.plan.matching.motion import check_frames
 from lsdb_ts.plan.matching.pairing import Kept, Pairing, check_halos
 from lsdb_ts.plan.matching.reach import in_reach
-from lsdb_ts.plan.node import Node, needs_positions
-from lsdb_ts.schema import has_parts, with_unit
+from lsdb_ts.plan.sides.columns import TwoSided
+from lsdb_ts.plan.sides.nested import Nested
+from lsdb_ts.plan.sides.rows import Choice, counted, marked, within
+from lsdb_ts.schema import with_unit
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition
@@ -27,7 +28,7 @@ _KEPT: Mapping[str, Kept] = {"left": "left", "inner": "pairs"}
 
 
 @dataclass(frozen=True, eq=False)
-class MatchNested(Node):
+class MatchNested(TwoSided):
     """Left rows, each once, with their partners as a struct of lists; nearest first, with their separation."""
 
     pairing: Pairing
@@ -40,37 +41,15 @@ class MatchNested(Node):
                 f'how="{self.how}": a nested crossmatch is "left" (all left rows, some with no partner) or "inner" '
                 f"(those with partners); {did_you_mean(self.how, _KEPT)}"
             )
+        _ = self.columns
         check_frames(self.left, self.right)
-        if self.nested in self.left.schema.names:
-            raise PlanError(f'{self.left.name} already has a column "{self.nested}": give the partners another name=')
-        deeper = [f.name for f in self.right.schema if has_parts(f)]
-        if deeper:
-            raise PlanError(f'{self.right.name} has the nested column "{deeper[0]}": drop it before nesting')
-        names = [part.name for part in self._nested_type]
-        twice = [n for n in names if names.count(n) > 1]
-        if twice:
-            raise PlanError(f'{self.right.name} has a column "{twice[0]}", which the match adds: rename it before')
         check_halos(self)
 
-    @property
-    def left(self) -> Node:
-        """The left side."""
-        return self.pairing.left
-
-    @property
-    def right(self) -> Node:
-        """The right side."""
-        return self.pairing.right
-
-    @property
-    def children(self) -> tuple[Node, ...]:
-        """Left and right."""
-        return self.left, self.right
-
     @functools.cached_property
-    def schema(self) -> pa.Schema:
-        """Left columns and the nested one."""
-        return self.left.schema.append(pa.field(self.nested, self._nested_type))
+    def columns(self) -> Nested:
+        """The left ones and the nested one."""
+        added = with_unit(pa.field(DISTANCE, pa.float64()), "arcsec"), *self.pairing.algorithm.added
+        return Nested(self.pairing.left, self.pairing.right, self.nested, added=added)
 
     @functools.cached_property
     def layout(self) -> Layout:
@@ -82,70 +61,34 @@ class MatchNested(Node):
         """The sky of the rows that are kept."""
         return self.pairing.sky(_KEPT[self.how])
 
-    @functools.cached_property
-    def footprint(self) -> Ranges | None:
-        """That of the left rows."""
-        return self.left.footprint
-
     @property
     def count(self) -> int | None:
         """The left rows, where all are kept."""
         return self.left.count if self.how == "left" else None
 
-    def limits(self, column: str) -> tuple[Any, Any] | None:
-        """Return those of the left side."""
-        return None if column.partition(".")[0] == self.nested else self.left.limits(column)
-
-    @property
-    def name(self) -> str:
-        """The left name."""
-        return self.left.name
-
-    @property
-    def positions(self) -> tuple[str, str]:
-        """The left positions."""
-        return needs_positions(self.left, "a crossmatch")
-
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask each side for its columns and positions, and for the halo in which what decides its pairs may lie."""
-        mine = [c for c in demand.columns if c.partition(".")[0] != self.nested]
-        parts = [c.partition(".")[2] for c in demand.columns if c.partition(".")[0] == self.nested]
-        theirs = [c for c in parts if c in self.right.schema.names]
-        decided = self.pairing.algorithm.decided
-        rows = {c: b for c, b in demand.rows.items() if c.partition(".")[0] != self.nested}
-        skippable = rows if decided in ("pair", "left") else {}
-        return self.pairing.demands(demand, _KEPT[self.how], (mine, theirs), (skippable, {}))
+        rows = self.columns.bounds(demand.rows) if self.pairing.algorithm.decided in ("pair", "left") else ({}, {})
+        return self.pairing.demands(demand, _KEPT[self.how], self.columns.asked(demand.columns), rows)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
         """Match and nest the pixel."""
         left, right = parts
         pairs = self.pairing.pairs(left, right)
         matched = marked(len(left), pairs.left_rows)
-        here = left.core[pairs.left_rows]
-        counts = {"left_rows": left.core, "matched": left.core & matched, "unmatched": left.core & ~matched}
-        counts |= {"pairs": here, "pairs_from_halo": here & ~right.core[pairs.right_rows]}
-        account = {f"{self.name}.{self.nested}": {name: int(np.count_nonzero(m)) for name, m in counts.items()}}
+        account = {f"{self.name}.{self.nested}": counted(left, right, pairs, matched, everyone=self.how == "left")}
         wanted = in_reach(left, demand)
         if self.how == "inner":
             wanted &= matched
-        kept, pairs = left.filter(wanted), pairs.take(wanted[pairs.left_rows])
-        lengths = np.bincount(pairs.left_rows, minlength=len(left))[wanted]
-        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-        added = {DISTANCE: pairs.separation_arcsec, **pairs.added}
-        rows = Choice(pairs.right_rows)
-        fields = [f for f in self._nested_type if f"{self.nested}.{f.name}" in demand.columns]
-        lists = []
-        for part in fields:
-            if part.name in added:
-                values = pa.array(added[part.name])
-            else:
-                values = _whole(taken(right.table.column(part.name), rows))
-            lists.append(pa.ListArray.from_arrays(offsets, values, type=part.type))
-        table = kept.table
-        if fields:
-            column = pa.field(self.nested, pa.struct(fields))
-            table = table.append_column(column, pa.StructArray.from_arrays(lists, fields=fields))
-        return replace(kept.with_table(table), account=account)
+        left, pairs = within(wanted, left, pairs)
+        rows, added = Choice(pairs.right_rows), {DISTANCE: pairs.separation_arcsec, **pairs.added}
+
+        def part(name: str) -> Any:
+            return pa.array(added[name]) if name in added else rows.of(right.table.column(name))
+
+        lengths = np.bincount(pairs.left_rows, minlength=len(left))
+        table = self.columns.beside(left.table, demand.columns, lengths, part)
+        return replace(left.with_table(table), account=account)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the parameters of the match."""
@@ -155,14 +98,3 @@ class MatchNested(Node):
     def summary(self) -> str:
         """Algorithm and name."""
         return f"match {self.right.name} as {self.nested}, {self.pairing.summary}, {self.how}"
-
-    @functools.cached_property
-    def _nested_type(self) -> pa.StructType:
-        added = [with_unit(pa.field(DISTANCE, pa.float64()), "arcsec"), *self.pairing.algorithm.added]
-        return pa.struct(
-            [pa.field(f.name, pa.list_(f.type), metadata=f.metadata) for f in (*self.right.schema, *added)]
-        )
-
-
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

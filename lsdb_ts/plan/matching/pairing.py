@@ -15,7 +15,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.match import Positions
 from lsdb_ts.plan.demand import Demand, common
-from lsdb_ts.plan.forecast import Forecast
+from lsdb_ts.plan.forecast import Forecast, partners_of
 from lsdb_ts.plan.matching.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side
 from lsdb_ts.plan.matching.motion import Motion
 from lsdb_ts.plan.matching.reach import grown, grown_whole
@@ -141,10 +141,8 @@ class Pairing:
 
     def partners(self, demand: Demand, left: Forecast, right: Forecast) -> float:
         """Return how many partners a left row of a pixel is expected to have: its counterpart, and others by chance."""
-        disc_arcsec2 = np.pi * self.algorithm.radius_arcsec**2
-        by_chance = right.rows * disc_arcsec2 / pixel_area_arcsec2(demand.pixel.order)
-        share = min(1.0, right.rows / left.rows) if left.rows else 0.0
-        return self.algorithm.partners(share, by_chance)
+        area = pixel_area_arcsec2(demand.pixel.order)
+        return self.algorithm.partners(*partners_of(left, right, self.algorithm.radius_arcsec, area))
 
     def pairs(self, left: Partition, right: Partition) -> Pairs:
         """Find the pairs of a pixel and its halo, by left row."""

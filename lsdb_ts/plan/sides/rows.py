@@ -1,4 +1,4 @@
-"""The rows of a match, put together from its pairs and the rows without a partner: which row of either side each is.
+"""Rows of two sides, put together from pairs and rows without a partner: which row of either side each is, and counts.
 
 Finding the pairs, and the names of the columns, are left to others.
 """
@@ -6,7 +6,7 @@ Finding the pairs, and the names of the columns, are left to others.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +71,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a match's rows are made of.
+    """What the rows of two sides are made of.
 
     Attributes
     ----------
@@ -112,8 +112,18 @@ def of_left(left: Partition, pairs: Pairs, matched: NDArray[np.bool_]) -> Rows:
     return Rows(Choice(rows), *partners, left.core[rows])
 
 
-def of_either(left: Partition, right: Partition, pairs: Pairs, alone: Indices, alone_right: Indices) -> Rows:
+def of_some(left: Partition, which: NDArray[np.bool_]) -> Rows:
+    """Return some left rows by themselves."""
+    rows = np.flatnonzero(which)
+    nobody = Choice(np.zeros(rows.size, np.int64), np.zeros(rows.size, bool))
+    return Rows(Choice(rows), nobody, nobody, left.core[rows])
+
+
+def of_either(
+    left: Partition, right: Partition, pairs: Pairs, left_alone: NDArray[np.bool_], right_alone: NDArray[np.bool_]
+) -> Rows:
     """Return the pairs, and the left and right rows that stand alone, all by place."""
+    alone, alone_right = np.flatnonzero(left_alone), np.flatnonzero(right_alone)
     blocks = len(pairs), alone.size, alone_right.size
     place = np.concatenate([place_of(left)[pairs.left_rows], place_of(left)[alone], place_of(right)[alone_right]])
     core = np.concatenate([left.core[pairs.left_rows], left.core[alone], right.core[alone_right]])
@@ -136,6 +146,29 @@ def of_either(left: Partition, right: Partition, pairs: Pairs, alone: Indices, a
 def taken(column: pa.ChunkedArray, rows: Choice | None) -> pa.ChunkedArray | pa.Array:
     """Return the values of a column at some rows; all of them, without a copy, for None."""
     return column if rows is None else rows.of(column)
+
+
+def within(wanted: NDArray[np.bool_], left: Partition, pairs: Pairs) -> tuple[Partition, Pairs]:
+    """Drop left rows that were read only to decide on pairs; ``wanted`` tells which are kept."""
+    if wanted.all():
+        return left, pairs
+    pairs = pairs.take(wanted[pairs.left_rows])
+    return left.filter(wanted), replace(pairs, left_rows=(np.cumsum(wanted) - 1)[pairs.left_rows])
+
+
+def counted(
+    left: Partition, right: Partition, pairs: Pairs, matched: NDArray[np.bool_], everyone: bool
+) -> dict[str, int]:
+    """Count what is in the pixel itself: left rows with and without a partner, pairs, and those that a halo served.
+
+    Where not every left row is looked at, because those far from the right side's sky have no partner, those that were
+    are called ``left_rows_near``, and nothing is said of rows without a partner: there are more of them.
+    """
+    here = left.core[pairs.left_rows]
+    counts = {"left_rows" if everyone else "left_rows_near": left.core, "matched": left.core & matched}
+    counts |= {"unmatched": left.core & ~matched} if everyone else {}
+    counts |= {"pairs": here, "pairs_from_halo": here & ~right.core[pairs.right_rows]}
+    return {name: int(np.count_nonzero(mask)) for name, mask in counts.items()}
 
 
 def marked(n: int, rows: Indices) -> NDArray[np.bool_]:
