@@ -14,7 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import RunError
+from lsdb_ts.kernels.mixing import mix_keys, pair_keys, sum_of_mixed
+from lsdb_ts.kernels.text_keys import text_keys
 from lsdb_ts.schema import HEALPIX
+from lsdb_ts.store.seal import TEXT_BLANK, TEXT_KEY, check_text, sealed_text
 from lsdb_ts.store.write import atomic
 
 ACCOUNT = "account.json"
@@ -36,7 +39,7 @@ class Tally:
     @classmethod
     def of(cls, keys: NDArray[np.generic]) -> Tally:
         """Tally rows by their keys (any 64-bit integers)."""
-        return cls(int(keys.size), int(mixed(keys).sum(dtype=np.uint64)))
+        return cls(int(keys.size), int(sum_of_mixed(np.asarray(keys).astype(np.int64, copy=False))))
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.rows + other.rows, (self.hash + other.hash) & _MASK)
@@ -47,31 +50,39 @@ class Tally:
 
 
 def mixed(keys: NDArray[np.generic]) -> NDArray[np.uint64]:
-    """Mix 64-bit keys one to one, so that every bit of a key touches every bit of the result.
-
-    The finaliser of SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014, fig. 17).
-    """
-    z = np.asarray(keys).astype(np.int64, copy=False).view(np.uint64).copy()
-    z += np.uint64(0x9E3779B97F4A7C15)
-    z ^= z >> np.uint64(30)
-    z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return z
+    """Mix 64-bit keys one to one, so that every bit of a key touches every bit of the result."""
+    found: NDArray[np.uint64] = mix_keys(np.asarray(keys).astype(np.int64, copy=False))
+    return found
 
 
 def integers(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
-    """Return an integer column as int64 (uint64 keeps its bits), nulls as 0."""
+    """Return ids as int64: integers (uint64 keeps its bits), nulls as 0, or numbers that stand for texts."""
+    if not pa.types.is_integer(column.type) and has_number(column.type):
+        return _numbers(column)
     filled = column.fill_null(0)
-    if pa.types.is_uint64(filled.type):
-        return filled.to_numpy().view(np.int64)
-    return filled.cast(pa.int64()).to_numpy()
+    is_large = pa.types.is_uint64(filled.type)
+    values: NDArray[np.int64] = (filled if is_large else filled.cast(pa.int64())).to_numpy().view(np.int64)
+    return values
+
+
+def has_number(kind: pa.DataType) -> bool:
+    """Tell whether ids of a type can be told apart by numbers: integers and texts can."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
+    texts = column.cast(pa.large_string())
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    found: NDArray[np.int64] = text_keys(ends, np.frombuffer(data or b"", np.uint8))
+    return found
 
 
 def row_keys(table: pa.Table, id_column: str | None) -> NDArray[np.int64]:
     """Return what identifies each row of a catalog: place, and the id where there is an integer one; shape (n,)."""
-    place = table.column(HEALPIX).to_numpy()
+    place: NDArray[np.int64] = table.column(HEALPIX).to_numpy()
     if id_column is None or not pa.types.is_integer(table.schema.field(id_column).type):
         return place
     return child_keys(place, integers(table.column(id_column)))
@@ -79,7 +90,8 @@ def row_keys(table: pa.Table, id_column: str | None) -> NDArray[np.int64]:
 
 def child_keys(parents: NDArray[np.int64], ids: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Return what identifies each child row: its parent, and its own id where it has one; shape (n,)."""
-    return parents if ids is None else (mixed(parents).view(np.int64) ^ ids)
+    keys: NDArray[np.int64] = parents if ids is None else pair_keys(parents, ids)
+    return keys
 
 
 @dataclass(frozen=True)
@@ -91,16 +103,30 @@ class TableAccount:
     """``catalog object``, or ``lc of object``."""
     rows_in: int
     rows_out: int
-    refused: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Rows that are in no catalog for what is wrong with them, by reason."""
     orphans: int = 0
+    """Rows that name a parent that there is not."""
+    duplicated: int = 0
+    """Rows whose id comes in the same light curve before them."""
+    dropped: int = 0
+    """Those of them that were left out, where the survey says so."""
+    unvisited: int = 0
+    """Rows whose visit is not in the table of the visits."""
     hash_in: int = 0
     hash_out: int = 0
     """With the rows that were set aside added."""
 
     @property
+    def rows_refused(self) -> int:
+        """Rows that were refused, for whatever reason."""
+        return sum(self.refused.values())
+
+    @property
     def balances(self) -> bool:
         """Whether nothing was lost and nothing counted twice."""
-        return self.rows_in == self.rows_out + self.refused + self.orphans and self.hash_in == self.hash_out
+        counted = self.rows_out + self.rows_refused + self.orphans + self.dropped
+        return self.rows_in == counted and self.hash_in == self.hash_out
 
 
 @dataclass(frozen=True)
@@ -115,7 +141,7 @@ class CatalogAccount:
     margin_arcsec: float = 0.0
     margin_rows: int = 0
     dense: tuple[str, ...] = ()
-    """Partitions that hold more rows than asked for, because the sky cannot be split there."""
+    """Partitions that hold more than asked for: all is at one position, or light curves are longer than expected."""
 
 
 @dataclass(frozen=True)
@@ -139,15 +165,21 @@ class Account:
             if not t.balances:
                 raise RunError(
                     f'the books do not balance for the table "{t.table}" ({t.became}): {t.rows_in} rows in, '
-                    f"{t.rows_out} out + {t.refused} refused + {t.orphans} orphans; hash {t.hash_in:016x} in, "
-                    f"{t.hash_out:016x} out; nothing was committed. "
+                    f"{t.rows_out} out + {t.rows_refused} refused + {t.orphans} orphans + {t.dropped} dropped; "
+                    f"hash {t.hash_in:016x} in, {t.hash_out:016x} out; nothing was committed. "
                     f"Remove {self.out} and start again, and please report this"
                 )
 
     def write(self) -> None:
         """Write ``account.json`` into the output folder."""
         with atomic(Path(self.out) / ACCOUNT) as temporary:
-            temporary.write_text(json.dumps({**self.to_json(), "out": "."}, indent=1, default=str))
+            told = {**self.to_json(), "out": ".", TEXT_KEY: TEXT_BLANK}
+            temporary.write_bytes(sealed_text(json.dumps(told, indent=1, default=str).encode()))
+
+    @classmethod
+    def exists(cls, out: Path) -> bool:
+        """Tell whether a run was finished in a folder."""
+        return (out / ACCOUNT).exists()
 
     @classmethod
     def read(cls, out: Path) -> Account | None:
@@ -155,7 +187,9 @@ class Account:
         path = out / ACCOUNT
         if not path.exists():
             return None
-        content = json.loads(path.read_text())
+        text = path.read_bytes()
+        check_text(text, path)
+        content = json.loads(text)
         return cls(
             out=str(out),
             tables=tuple(TableAccount(**t) for t in content["tables"]),

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import partitioner
 from lsdb_ts import cli
 from lsdb_ts.errors import Failure, PlanError, RunError
 from lsdb_ts.testing import simulate_survey
+from partitioner.surveys import profiles
 from tests.store.servers import http_server
 
 ROOT = Path(__file__).parents[1]
@@ -87,12 +89,26 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(survey, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_dry_run_says_what_it_takes_and_fails_where_that_is_not_there(survey, tmp_path, monkeypatch):
+    dry = ("repartition", survey.toml, "--out", tmp_path / "new", "--dry-run")
+    told = json.loads(run(*dry, "--memory", "4GB", "--json"))["estimate"]
+    assert told["memory_bytes"] <= 4_000_000_000
+    assert "need at least" in run(*dry, "--memory", "100MB", code=cli.MISUSE)
+    assert "is no size" in run(*dry, "--memory", "much", code=cli.MISUSE)
+    monkeypatch.setattr("partitioner.planning.estimate.free_bytes", lambda out: 1 << 20)
+    assert "of 1.0 MiB free" in run(*dry, code=cli.FAILED)
+    assert "has 1.0 MiB free: name a folder on a larger disk" in run(*dry[:-1], "--json", code=cli.FAILED)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_single_table_needs_no_file(single, tmp_path):
     made = tmp_path / "stars"
     arguments = ["repartition", f"{single}/*.parquet", "--ra", "lon", "--dec", "lat", "--out", made]
     failed = run(*arguments, code=cli.FAILED)
     assert "b.parquet" in failed
     assert "20" in failed
+    text = run(*arguments, "--on-bad", "refuse", "--max-bytes", "10kB", "--margin-arcsec", 0, "--dry-run")
+    assert "1 rows of stars have no position" in text
     text = run(*arguments, "--on-bad", "refuse", "--max-rows", 50, "--margin-arcsec", 0)
     assert "299" in text
     told = json.loads(run("info", made, "--json"))
@@ -106,6 +122,20 @@ def test_options_that_do_not_fit_together_are_misuse(survey, single, tmp_path):
     assert "only for a single table" in text
     run("repartition", survey.toml, code=cli.MISUSE)
     run("no-such-command", code=cli.MISUSE)
+
+
+def test_a_known_survey_is_printed_to_be_filled_in_and_others_are_listed(tmp_path):
+    text = run("survey", "rubin")
+    assert text == profiles.text("rubin")
+    assert tomllib.loads(text)["tables"]["object"]["roles"]["id"] == "objectId"
+    listed = run("survey")
+    assert all(f"{name} " in listed and profiles.summary(name) in listed for name in profiles.names())
+    assert json.loads(run("survey", "--json")) == {name: profiles.summary(name) for name in profiles.names()}
+    assert json.loads(run("survey", "gaia", "--json"))["toml"] == profiles.text("gaia")
+    assert 'did you mean "rubin"' in run("survey", "ruben", code=cli.MISUSE)
+    (tmp_path / "survey.toml").write_text(text)
+    missing = run("repartition", tmp_path / "survey.toml", "--out", tmp_path / "x", code=cli.MISUSE)
+    assert "[tables.object] needs files" in missing
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(survey, single):
@@ -243,7 +273,8 @@ def test_looking_up_one_object_reads_only_the_columns_it_shows(out, truth):
 
 def test_every_command_and_every_option_explains_itself():
     root = typer.main.get_command(cli.app)
-    assert set(root.commands) == {"repartition", "info", "verify", "lightcurve", "index", "sidecar"}
+    steps = {"plan", "task", "run", "status", "finish"}
+    assert set(root.commands) >= {"survey", "repartition", "info", "verify", "lightcurve", "index", "sidecar", *steps}
     for name, command in root.commands.items():
         assert command.help, name
         silent = [p.name for p in command.params if not getattr(p, "help", None)]

@@ -117,7 +117,8 @@ def ours(peer, sky, tmp_path_factory) -> Ours:
     folder = tmp_path_factory.mktemp("ours")
     left, right, matched, survey = (folder / name for name in ("left", "right", "matched", "survey"))
     for files, out in ((sky.left_files, left), (sky.right_files, right)):
-        run(Survey.of_single_table(files, "ra", "dec", MAX_ROWS, MARGIN_ARCSEC, name=out.name), out)
+        options = {"max_rows": MAX_ROWS, "margin_arcsec": MARGIN_ARCSEC}
+        run(Survey.of_single_table(files, "ra", "dec", out.name, **options), out)
     lt.open_catalog(left).crossmatch(lt.open_catalog(right), radius_arcsec=RADIUS_ARCSEC).write(matched)
     run(Survey.read(simulate_survey(folder / "simulated", n_objects=300, seed=15).toml), survey)
     reports = peer.run(

@@ -1,5 +1,6 @@
 """Make and use an environment of its own for the peers: LSDB and hats-import never share one with lsdb_ts."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ OVERRIDE = "LSDB_TS_PEER_PYTHON"
 ACID_PINS = ("pyacid==0.6.1",)
 ACID_OVERRIDE = "LSDB_TS_ACID_PYTHON"
 """The same for pyacid, which needs other versions of what the peers need; only the benchmarks use it."""
+POLARS_PINS = ("polars==2.1.0", "healpix-geo>=0.4", "numpy>=2.3")
+POLARS_OVERRIDE = "LSDB_TS_POLARS_PYTHON"
+"""The same for polars; only the benchmarks use it."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,22 @@ def acid_environment() -> Peer:
     return _environment(ACID_OVERRIDE, HOME / "acid", ACID_PINS)
 
 
+def polars_environment() -> Peer:
+    """Return the environment of polars, which lies in the folder of the peers' and goes with it."""
+    return _environment(POLARS_OVERRIDE, HOME / "polars", POLARS_PINS)
+
+
 def _environment(override: str, home: Path, pins: tuple[str, ...]) -> Peer:
     if os.environ.get(override):
         return Peer(Path(os.environ[override]))
     stamp, wanted = home / "pins", "\n".join([*pins, sys.version])
     python = home / "bin" / "python"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(home, clear=True, with_pip=True)
-        quiet = ["--quiet", "--disable-pip-version-check"]
-        subprocess.run([str(python), "-m", "pip", "install", *quiet, *pins], check=True)
-        stamp.write_text(wanted)
+    with Path(__file__).open() as turn:
+        # Several processes of tests may want it at the same time: the others wait for the first.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            venv.create(home, clear=True, with_pip=True)
+            quiet = ["--quiet", "--disable-pip-version-check"]
+            subprocess.run([str(python), "-m", "pip", "install", *quiet, *pins], check=True)
+            stamp.write_text(wanted)
     return Peer(python)

@@ -29,6 +29,16 @@ def validate(path: str) -> dict:
     return {"valid": bool(valid), "collection": bool(collection), "complaints": complaints}
 
 
+def verify(path: str, out: str) -> dict:
+    """Let the verifier of `hats-import` judge a catalog; which of its tests failed comes back too."""
+    from hats_import.verification.arguments import VerificationArguments
+    from hats_import.verification.run_verification import run
+
+    verifier = run(VerificationArguments(input_catalog_path=path, output_path=out, verbose=False))
+    failed = [f"{result.test}: {result.target}" for result in verifier.results if not result.passed]
+    return {"passed": bool(verifier.all_tests_passed), "failed": failed}
+
+
 def rows(path: str, out: str) -> dict:
     """Open a catalog with LSDB and keep all it computes."""
     import lsdb
@@ -153,6 +163,34 @@ def write_association(left: str, right: str, radius_arcsec: float, out: str) -> 
     return {}
 
 
+def statistics(path: str, columns: list, out: str) -> dict:
+    """Let LSDB tell the statistics of each partition, from the table of them, and the thumbnail's first columns."""
+    import hats
+    import lsdb
+
+    catalog = lsdb.open_catalog(path, columns="all")
+    catalog.per_partition_statistics(include_columns=columns).reset_index(drop=True).to_parquet(out)
+    structure = catalog.hc_structure
+    thumbnail = hats.io.file_io.read_parquet_file_to_pandas(structure.catalog_base_dir / "data_thumbnail.parquet")
+    return {
+        "thumbnail": len(thumbnail),
+        "columns": list(thumbnail.columns),
+        "properties": {k: str(v) for k, v in structure.catalog_info.model_dump(by_alias=True).items() if v is not None},
+    }
+
+
+def margin_rows(path: str, margin: str | None, out: str) -> dict:
+    """Open a collection with one of its margins, the default one if none is named, and keep the margin's rows."""
+    import lsdb
+
+    catalog = lsdb.open_catalog(path, columns="all", margin_cache=margin)
+    keep(catalog.margin.compute(), out)
+    return {
+        "margin_arcsec": float(catalog.margin.hc_structure.catalog_info.margin_threshold),
+        "pixels": sorted([int(p.order), int(p.pixel)] for p in catalog.margin.get_healpix_pixels()),
+    }
+
+
 def keep(frame, out: str) -> None:
     """Write a frame, with its index as a column, so that the other side can compare it row by row."""
     frame.reset_index().to_parquet(out)
@@ -160,6 +198,7 @@ def keep(frame, out: str) -> None:
 
 _JOBS = (
     validate,
+    verify,
     rows,
     crossmatch,
     crossmatch_nested,
@@ -167,6 +206,8 @@ _JOBS = (
     id_search,
     join_through,
     write_association,
+    statistics,
+    margin_rows,
 )
 JOBS = {job.__name__: job for job in _JOBS}
 

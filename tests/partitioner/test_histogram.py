@@ -10,10 +10,10 @@ import pytest
 from lsdb_ts.errors import PositionError
 from lsdb_ts.schema import Roles
 from lsdb_ts.testing import hard_sky
-from partitioner.histogram import Histogram, count_unit
-from partitioner.inputs import open_table
-from partitioner.plan import plan
-from partitioner.survey import Survey, Table
+from partitioner.inputs.tables import open_table
+from partitioner.planning.histogram import FIRST_ORDER, Histogram, Look, count_unit
+from partitioner.planning.plan import plan
+from partitioner.surveys.survey import Survey, Table
 
 
 def write(tmp_path, ra, dec) -> SimpleNamespace:
@@ -29,7 +29,7 @@ def test_counts_equal_those_of_another_healpix_library(tmp_path):
     ra, dec = hard_sky(3000, seed=3)
     case = write(tmp_path, ra, dec)
 
-    found = count_unit(case.table, case.unit)
+    found = count_unit(Look(case.table, FIRST_ORDER), case.unit)
 
     there = lonlat_to_healpix(ra * units.deg, dec * units.deg, found.order).astype(np.int64)
     cells, counts = np.unique(there, return_counts=True)
@@ -79,4 +79,4 @@ def test_a_position_that_is_not_on_the_sky_is_named_with_file_row_value_and_way_
 def test_both_ways_to_count_right_ascension_are_on_the_sky(tmp_path, ra):
     case = write(tmp_path, [ra], [0.0])
 
-    assert count_unit(case.table, case.unit).bad == 0
+    assert count_unit(Look(case.table, FIRST_ORDER), case.unit).bad == 0

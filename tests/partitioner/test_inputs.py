@@ -1,5 +1,7 @@
 """Raw files: found, agreed on a schema before any work, cut into units that hold every row once."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,11 +10,17 @@ import pytest
 import partitioner
 from lsdb_ts.errors import InputError, SchemaError
 from lsdb_ts.schema import Roles, unit_of
-from partitioner import inputs
-from partitioner.inputs import open_table, read_unit
-from partitioner.survey import Table
+from partitioner.inputs import tables as inputs
+from partitioner.inputs.tables import TableInput, open_table, read_unit
+from partitioner.surveys.survey import Table, VisitColumns
 
 SKY = Roles(ra="ra", dec="dec")
+
+
+def rows_of(found: TableInput, columns: list[str] | None = None) -> pa.Table:
+    """Read all rows of a table, unit by unit."""
+    chunks = [c.table for u in found.units for c in read_unit(u, found.schema, columns)]
+    return pa.concat_tables(chunks)
 
 
 def table_of(tmp_path, *tables: pa.Table, roles: Roles = SKY) -> Table:
@@ -31,7 +39,7 @@ def test_columns_in_another_sequence_are_brought_into_that_of_the_first_file(tmp
 
     found = open_table(table_of(tmp_path, first, second))
 
-    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units])
+    rows = rows_of(found)
     assert rows.schema.names == ["ra", "dec", "x"]
     assert rows.schema.field("x").type == pa.int64()
     assert rows.column("x").to_pylist() == [0, 1, 2, 3, 4, 0, 1, 2]
@@ -43,7 +51,7 @@ def test_a_dictionary_counts_as_what_it_holds(tmp_path):
 
     found = open_table(table_of(tmp_path, plain, coded))
 
-    assert [read_unit(u, found.schema).column("band").to_pylist() for u in found.units] == [["g", "r"], ["g", "y"]]
+    assert rows_of(found).column("band").to_pylist() == ["g", "r", "g", "y"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +95,7 @@ def test_a_file_cut_short_after_it_was_opened_is_named(tmp_path):
     path.write_bytes(content[:4] + bytes(len(content) // 2) + content[4 + len(content) // 2 :])
 
     with pytest.raises(InputError, match=r"cannot read .*part-0\.parquet"):
-        read_unit(found.units[0], found.schema)
+        list(read_unit(found.units[0], found.schema))
 
 
 def test_units_hold_every_row_once_and_never_cut_a_row_group(tmp_path, monkeypatch):
@@ -95,9 +103,11 @@ def test_units_hold_every_row_once_and_never_cut_a_row_group(tmp_path, monkeypat
 
     found = open_table(table_of(tmp_path, sky(45, x=np.arange(45)), sky(7, x=np.arange(7) + 45)))
 
-    assert [u.rows for u in found.units] == [20, 20, 5, 7]
-    assert [u.first_row for u in found.units] == [0, 20, 40, 0]
-    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units])
+    assert [u.rows for u in found.units] == [20, 20, 12]
+    chunks = [c for u in found.units for c in read_unit(u, found.schema)]
+    assert [c.first_row for c in chunks] == [0, 20, 40, 0]
+    assert [u.origin(5) for u in found.units] == [(chunks[i].path, row) for i, row in ((0, 5), (0, 25), (3, 0))]
+    rows = rows_of(found)
     assert rows.column("x").to_pylist() == list(range(52))
 
 
@@ -123,15 +133,16 @@ def test_brackets_in_the_path_of_a_survey_file_are_no_pattern(make_raw, tmp_path
 
 
 def test_a_hats_catalog_stands_for_its_partitions(raw, finished):
-    rows = open_table(Table("object", (str(finished / "sim"),), Roles(), Roles(ra="coord_ra", dec="coord_dec"))).rows
+    rows = open_table(Table("object", (str(finished / "sim"),), Roles(ra="coord_ra", dec="coord_dec"))).rows
 
     assert rows == raw.objects.num_rows
-    with pytest.raises(InputError, match="is a collection of catalogs: name one"):
-        open_table(Table("object", (str(finished),)))
+    assert open_table(Table("object", (str(finished),))).rows == rows
+    with pytest.raises(InputError, match="is a margin, copies of rows"):
+        open_table(Table("object", (str(finished / "sim_20arcs"),)))
 
 
 def test_roles_that_files_tell_are_kept_unless_others_are_given(finished):
-    table = Table("object", (str(finished / "sim"),), Roles(id="other"), Roles())
+    table = Table("object", (str(finished / "sim"),), Roles(id="other"))
     files = Table("object", (str(finished / "sim"),))
 
     assert open_table(files).roles == Roles(id="objectId", ra="coord_ra", dec="coord_dec")
@@ -152,7 +163,7 @@ def test_dictionaries_inside_light_curves_are_written_out_whatever_each_row_grou
 
     found = open_table(table_of(tmp_path, nested_bands(*curves), nested_bands(["y"], ["g", "u"])))
 
-    rows = pa.concat_tables([read_unit(u, found.schema) for u in found.units]).combine_chunks()
+    rows = rows_of(found).combine_chunks()
     assert [lc["band"] for lc in rows.column("lc").to_pylist()] == [*curves, ["y"], ["g", "u"]]
 
 
@@ -162,3 +173,21 @@ def test_float32_coordinates_are_refused_with_the_size_of_their_error(tmp_path):
     survey = partitioner.Survey.of_single_table(str(tmp_path / "coarse.parquet"), "ra", "dec")
     with pytest.raises(SchemaError, match=r'"dec" of .*coarse\.parquet is float, which rounds .*0\.05 arcsec'):
         partitioner.plan(survey, tmp_path / "out", show=False)
+
+
+def test_columns_that_are_not_named_are_left_out_but_for_those_that_find_the_rows_their_place(tmp_path):
+    rows = pa.table({"star": [1], "ra": [1.0], "dec": [2.0], "mag": [3.0], "v": [4], "note": ["x"]})
+    pq.write_table(rows, tmp_path / "a.parquet")
+    visit = VisitColumns("visit", ("v", "v"), ("mjd",))
+    named = Table(
+        "stars", (str(tmp_path),), Roles(id="star", ra="ra", dec="dec", time="mjd"), columns=("mag",), visit=visit
+    )
+
+    opened = open_table(named)
+
+    assert opened.schema.names == ["star", "ra", "dec", "mag", "v"]
+    assert opened.roles == Roles(id="star", ra="ra", dec="dec", mag="mag")
+    with pytest.raises(
+        SchemaError, match='no column "mga", which is to be kept of the table "stars"; did you mean "mag"'
+    ):
+        open_table(dataclasses.replace(named, columns=("mga",)))

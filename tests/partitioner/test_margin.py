@@ -86,12 +86,13 @@ def test_a_margin_says_how_wide_it_is_and_whose_it_is(finished):
     assert margin.schema.equals(open_hats(finished).schema, check_metadata=True)
 
 
-def test_a_catalog_with_nothing_near_an_edge_has_no_margin(tmp_path):
+def test_a_margin_without_rows_is_one_all_the_same(tmp_path):
     pa.parquet.write_table(pa.table({"ra": [45.0], "dec": [1.0]}), tmp_path / "in.parquet")
 
     run(Survey.of_single_table(str(tmp_path / "in.parquet"), ra="ra", dec="dec"), tmp_path / "out")
 
-    assert open_hats(tmp_path / "out").margin is None
+    margin = open_hats(tmp_path / "out").margin
+    assert (margin.n_rows, margin.margin_arcsec) == (0, 5.0)
 
 
 @pytest.mark.parametrize("margin_arcsec", [0.5, 3600.0])

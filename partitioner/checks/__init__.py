@@ -1,0 +1,1 @@
+"""Checks of finished catalogs, one file a kind. Nothing is mended here."""

@@ -1,0 +1,1 @@
+"""A plan carried out: stages in order, several processes, the books, and the commit."""
