@@ -30,10 +30,10 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/repartition.py
 	$(BIN)/python benchmarks/match_kernel.py
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/crossmatch.py

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Measured:
     rows: int = 0
     check: int = 0
     """Order-free hash of the rows: equal on all sides, or the comparison is void."""
+    scratch_files: int | None = None
+    """Most scratch files that were seen at a time."""
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds of all threads together, by what they were at, where that was asked."""
 
 
 @contextmanager

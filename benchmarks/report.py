@@ -25,6 +25,11 @@ def record(title: str, text: str, raw: Mapping) -> None:
     RAW.write_text(json.dumps({**numbers, title: raw}, indent=1))
 
 
+def recorded(title: str) -> dict:
+    """Return the numbers that were last put beside a section; nothing where there is none."""
+    return json.loads(RAW.read_text()).get(title, {}) if RAW.exists() else {}
+
+
 def table(rows: Sequence[Mapping], digits: Mapping[str, str], n_words: int) -> str:
     """Return rows as a Markdown table: the first ``n_words`` columns are text, the rest numbers; None is a blank."""
     names = list(rows[0])

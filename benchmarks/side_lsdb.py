@@ -3,8 +3,9 @@
 import functools
 import os
 import shutil
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from meter import Measured, measured, order_free_hash, pickled_bytes, serve
@@ -19,15 +20,73 @@ def repartition(files: list, out: str, max_rows: int, margin_arcsec: float, zstd
     shutil.rmtree(out, ignore_errors=True)
     style = {"write_table_kwargs": ZSTD_3} if zstd else {}
     client = _client(os.cpu_count())
-    with _counted("distributed") as counts, measured() as found:
-        made = (
-            CollectionArguments(output_artifact_name=Path(out).name, output_path=Path(out).parent, progress_bar=False)
-            .catalog(input_file_list=files, file_reader="parquet", pixel_threshold=max_rows, **style)
-            .add_margin(margin_threshold=margin_arcsec, is_default=True, **style)
-        )
+    with _scratch_files(out) as scratch, _counted("distributed") as counts, measured() as found:
+        made = CollectionArguments(
+            output_artifact_name=Path(out).name, output_path=Path(out).parent, progress_bar=False
+        ).catalog(input_file_list=files, file_reader="parquet", pixel_threshold=max_rows, **style)
+        if margin_arcsec > 0:
+            made = made.add_margin(margin_threshold=margin_arcsec, is_default=True, **style)
         pipeline_with_client(made, client)
+    found.tasks, found.scratch_files = counts["tasks"], scratch[0]
+    return found
+
+
+def nest(objects: str, sources: str, out: str, zstd: bool, in_time: bool) -> Measured:
+    """Join the sources of two catalogs to their objects, and write them; on request each curve in order of time."""
+    import lsdb
+
+    shutil.rmtree(out, ignore_errors=True)
+    _client(os.cpu_count())
+    style = {"write_table_kwargs": ZSTD_3} if zstd else {}
+    with _counted("distributed") as counts, measured() as found:
+        nested = lsdb.open_catalog(objects, columns="all").join_nested(
+            lsdb.open_catalog(sources, columns="all"),
+            left_on="objectId",
+            right_on="objectId",
+            nested_column_name="lc",
+            how="left",
+        )
+        if in_time:
+            nested = nested.map_partitions(_in_time)
+        nested.write_catalog(out, progress_bar=False, **style)
     found.tasks = counts["tasks"]
     return found
+
+
+def _in_time(objects):
+    return objects.sort_values("lc.mjd") if len(objects) else objects
+
+
+def layout(counts: str, max_rows: int) -> Measured:
+    """Choose the pixels of a catalog from the rows in each cell of one order."""
+    import hats.pixel_math as hist
+    import numpy as np
+
+    rows = np.load(counts)
+    order = (rows.size // 12).bit_length() // 2
+    with measured() as found:
+        made = hist.generate_alignment(rows, highest_order=order, lowest_order=0, threshold=max_rows)
+    found.rows = len({pixel for pixel in made if pixel is not None})
+    return found
+
+
+@contextmanager
+def _scratch_files(out: str) -> Iterator[list[int]]:
+    """Count the most scratch files of rows there are at a time, looking now and then."""
+    most, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(1.0):
+            with suppress(OSError):
+                most[0] = max(most[0], sum("intermediate" in str(path) for path in Path(out).rglob("*.parquet")))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        stop.set()
+        watcher.join()
 
 
 def compute(
@@ -141,4 +200,4 @@ def _counted(mode: str) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    serve({job.__name__: job for job in (repartition, compute, write, positions, lightcurve)})
+    serve({job.__name__: job for job in (repartition, nest, layout, compute, write, positions, lightcurve)})

@@ -2,23 +2,91 @@
 
 import functools
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from meter import Measured, measured, order_free_hash, pickled_bytes, serve
 
 
-def repartition(files: list, out: str, max_rows: int, margin_arcsec: float) -> Measured:
-    """Make a collection with its margin, on all local cores."""
-    from partitioner import Survey, run
+def repartition(files: list, out: str, max_rows: int, margin_arcsec: float, phases: bool = False) -> Measured:
+    """Make a collection with its margin, on all local cores; on request tell where the time of each thread went."""
+    from partitioner import Survey
+
+    survey = Survey.of_single_table(files, "ra", "dec", max_rows=max_rows, margin_arcsec=margin_arcsec)
+    return _repartitioned(survey, out, phases)
+
+
+def nest(objects: list, sources: list, out: str, max_rows: int, margin_arcsec: float) -> Measured:
+    """Make a collection of objects with their light curves from tables of both."""
+    from partitioner import Survey, Table
+    from partitioner.surveys.survey import Nested, Roles
+
+    parent = Table(
+        "object",
+        tuple(objects),
+        Roles(id="objectId", ra="ra", dec="dec"),
+        max_rows=max_rows,
+        margin_arcsec=margin_arcsec,
+        nest=(Nested("source", "lc"),),
+    )
+    child = Table("source", tuple(sources), Roles(id="sourceId", parent_id="objectId", time="mjd"))
+    return _repartitioned(Survey("nested", (parent, child)), out)
+
+
+def _repartitioned(survey, out: str, phases: bool = False) -> Measured:
+    from partitioner import run
 
     shutil.rmtree(out, ignore_errors=True)
-    with _counted("threads") as counts, measured() as found:
-        account = run(Survey.of_single_table(files, "ra", "dec", max_rows, margin_arcsec), out, show=False)
-    assert account is not None
-    found.tasks = counts["tasks"]
+    with ExitStack() as watches:
+        scratch = watches.enter_context(_scratch_files(out))
+        if phases:
+            from phases import clock
+
+            clocked = watches.enter_context(clock())
+        counts = watches.enter_context(_counted("threads"))
+        with measured() as found:
+            run(survey, out, show=False)
+    found.tasks, found.scratch_files = counts["tasks"], scratch[0]
+    found.phases = clocked.seconds if phases else {}
     return found
+
+
+def layout(counts: str, max_rows: int) -> Measured:
+    """Choose the pixels of a catalog from the rows in each cell of one order."""
+    import numpy as np
+
+    from lsdb_ts.sky import Layout
+
+    rows = np.load(counts)
+    cells = np.flatnonzero(rows)
+    order = (rows.size // 12).bit_length() // 2
+    with measured() as found:
+        made = Layout.from_counts(cells, rows[cells], order, max_rows)
+    found.rows = len(made)
+    return found
+
+
+@contextmanager
+def _scratch_files(out: str) -> Iterator[list[int]]:
+    """Count the most scratch files there are at a time, looking now and then."""
+    most, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.2):
+            work = Path(out) / ".lsdb_ts"
+            with suppress(OSError):
+                most[0] = max(most[0], sum(path.suffix == ".arrow" for path in work.rglob("*.arrow")))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        stop.set()
+        watcher.join()
 
 
 def compute(
@@ -55,17 +123,23 @@ def write(
     return found
 
 
-def positions(positions: str, catalogs: list, radius_arcsec: float) -> Measured:
-    """Match a table of positions with catalogs that are open already, all at once, and count what is read."""
+def positions(positions: str, catalogs: list, radius_arcsec: float, made: bool = False) -> Measured:
+    """Match a table of positions with catalogs that are open already, all at once, and count what is read.
+
+    That a catalog is made of the table counts, too, unless it is ``made`` already.
+    """
     from pyarrow.parquet import read_table
 
-    table = read_table(positions)
+    table = None if made else read_table(positions)
+    if made:
+        _seen(positions)
     with _chosen_bytes() as found:
         import lsdb_ts as lt
 
-        seen = lt.from_dataframe(table, name="seen")
+        seen = _seen(positions) if made else lt.from_dataframe(table, name="seen")
         pairs = lt.crossmatch([seen, *(_opened(c) for c in catalogs)], radius_arcsec=radius_arcsec)
-        found.rows = pairs[[c for c in pairs.columns if c.startswith(("id", "_dist"))]].to_arrow().num_rows
+        result = pairs[[c for c in pairs.columns if c.startswith(("id", "_dist"))]].compute()
+    found.rows = len(result)
     return found
 
 
@@ -74,6 +148,15 @@ def lightcurve(survey: str, id: int) -> Measured:
     with _chosen_bytes() as found:
         found.rows = _opened(survey).loc_ids([id], missing="ignore").to_arrow().num_rows
     return found
+
+
+@functools.cache
+def _seen(positions: str):
+    from pyarrow.parquet import read_table
+
+    import lsdb_ts as lt
+
+    return lt.from_dataframe(read_table(positions), name="seen")
 
 
 @functools.cache
@@ -140,4 +223,4 @@ def _counted(mode: str) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    serve({job.__name__: job for job in (repartition, compute, write, positions, lightcurve)})
+    serve({job.__name__: job for job in (repartition, nest, layout, compute, write, positions, lightcurve)})

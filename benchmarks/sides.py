@@ -11,18 +11,19 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import psutil
 from meter import REPLY
 
-from tests.interop.environment import acid_environment, peer_environment
+from tests.interop.environment import acid_environment, peer_environment, polars_environment
 
 HERE = Path(__file__).resolve().parent
 SAMPLE_SECONDS = 0.02
 SAMPLES_BETWEEN_LISTINGS = 10
-OURS, LSDB, ACID = "lsdb_ts", "LSDB", "pyacid"
+OURS, LSDB, ACID, POLARS = "lsdb_ts", "LSDB", "pyacid", "polars"
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -33,10 +34,19 @@ class Case:
     title: str
     sides: dict[str, dict]
     """Name of a side, which begins with the engine's -> request for its side_*.py."""
+    rows: int = 0
+    """Rows of each catalog."""
+    made: str = ""
+    """When it was measured."""
     cold: dict[str, list[dict]] = field(default_factory=dict)
     """Side -> first calls, each in a fresh process: imports and compiled code are loaded in them."""
     warm: dict[str, list[dict]] = field(default_factory=dict)
     """Side -> later calls."""
+
+    def with_sides_of(self, later: Self) -> Self:
+        """Return the case with what a later measurement of some or all sides found in place of what was."""
+        names = ("sides", "cold", "warm")
+        return replace(self, made=later.made, **{n: {**getattr(self, n), **getattr(later, n)} for n in names})
 
 
 def carry_out(case: Case, rounds: int, calls: int, budget_s: float) -> None:
@@ -104,6 +114,8 @@ def side(name: str, request: Mapping) -> Iterator[Side]:
         started = Side(sys.executable, "side_ours.py", request)
     elif name.startswith(ACID):
         started = Side(str(acid_environment().python), "side_acid.py", request)
+    elif name.startswith(POLARS):
+        started = Side(str(polars_environment().python), "side_polars.py", request)
     else:
         started = Side(str(peer_environment().python), "side_lsdb.py", request)
     try:

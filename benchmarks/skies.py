@@ -35,9 +35,13 @@ def pair_of_catalogs(folder: Path, rows: int, orders_differ: bool = False) -> tu
     raw = draw(folder / "raw", rows)
     limits = (ROWS_PER_PIXEL * 6 // 5,) * 2 if not orders_differ else (ROWS_PER_PIXEL // 12, ROWS_PER_PIXEL * 5)
     for path, files, limit in zip(made, raw, limits, strict=True):
-        run(Survey.of_single_table(files, "ra", "dec", limit, MARGIN_ARCSEC, name=path.name), path, show=False)
+        run(_survey(files, limit, path.name), path, show=False)
     shutil.rmtree(folder / "raw")
     return made
+
+
+def _survey(files: list[str], max_rows: int, name: str) -> Survey:
+    return Survey.of_single_table(files, "ra", "dec", name, max_rows=max_rows, margin_arcsec=MARGIN_ARCSEC)
 
 
 def draw(folder: Path, rows: int) -> tuple[list[str], list[str]]:
@@ -107,7 +111,7 @@ def four_columns(folder: Path, rows: int, rows_per_file: int) -> Path:
     for number, (table, _) in enumerate(_blocks(rows)):
         files.append(str(folder / "raw" / f"{number}.parquet"))
         pq.write_table(table.select(["id", "ra", "dec", "r_mag"]).rename_columns(["id", "ra", "dec", "mag"]), files[-1])
-    run(Survey.of_single_table(files, "ra", "dec", rows_per_file, MARGIN_ARCSEC, name="first"), made, show=False)
+    run(_survey(files, rows_per_file, "first"), made, show=False)
     shutil.rmtree(folder / "raw")
     return made
 
@@ -161,7 +165,7 @@ def wide_pair(folder: Path, rows: int, columns: int) -> tuple[Path, Path]:
             wide = wide.append_column(f"value_{i}", pa.array(rng.normal(size=rows).astype(np.float32)))
         file = folder / "raw" / f"{path.name}.parquet"
         pq.write_table(wide, file)
-        run(Survey.of_single_table([str(file)], "ra", "dec", rows, MARGIN_ARCSEC, name=path.name), path, show=False)
+        run(_survey([str(file)], rows, path.name), path, show=False)
     shutil.rmtree(folder / "raw")
     return made
 
