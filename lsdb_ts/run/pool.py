@@ -28,7 +28,8 @@ Value = TypeVar("Value")
 _WINDOW_PER_CORE = 3
 """Pieces in flight for each core: enough that no core waits, few enough that results do not pile up."""
 
-_FORGET_TRIES, _FORGET_S = 100, 0.01
+_DROP_TRIES, _DROP_S = 100, 0.01
+"""How often and how long to wait for workers that still hold what nobody needs."""
 
 _EXPECTED_CORES = 16
 """Those of a cluster whose workers have not come yet: with too few expected, work would be cut too coarsely."""
@@ -186,19 +187,20 @@ def _on_cluster(
     finally:
         if flying:
             # Else the cluster goes on for as long as an exception keeps their frames.
-            client.cancel([plan, *(future for future, _, _ in flying.values())])
-            _await_forgotten(client, plan)
+            client.cancel([future for future, _, _ in flying.values()])
         plan.release()
+        if flying:
+            _await_dropped(client, plan.key)
 
 
-def _await_forgotten(client: Client, future: Any) -> None:
-    """Wait, not for long, until the scheduler has dropped a value: closed before, it complains of data that it loses."""
+def _await_dropped(client: Client, key: str) -> None:
+    """Wait, not for long, until no worker holds a released value: a cluster that is closed before complains of that."""
     # A scheduler that cannot be asked any more has nothing left to drop.
     with suppress(OSError, TimeoutError):
-        for _ in range(_FORGET_TRIES):
-            if not any(client.who_has([future]).values()):
+        for _ in range(_DROP_TRIES):
+            if not client.sync(client.scheduler.who_has, keys=[key])[key]:
                 return
-            time.sleep(_FORGET_S)
+            time.sleep(_DROP_S)
 
 
 def _landed(future: Any, item: Item, name: str) -> Outcome[Item, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from lsdb_ts.kernels.ordering import order_by_group
 from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.store.write import memory_bits
 from partitioner.moving.rows import scattered, taken_table
+from partitioner.moving.spill import array_file, save_array
 
 Keys = Callable[[pa.RecordBatch], list[Indices]]
 """Returns what the rows of a batch are ordered by, the first key first; int64, each of shape (n,)."""
@@ -69,7 +70,7 @@ def in_order(
         yield _held(batches, schema, keys)
         return
     with tempfile.TemporaryDirectory(prefix=".merge-", dir=scratch) as folder:
-        runs = [_sorted_run(batch, keys, Path(folder) / f"{i}.npy") for i, batch in enumerate(batches)]
+        runs = [_sorted_run(batch, keys, Path(folder) / f"{i}.npy") for i, batch in enumerate(batches or [_empty(schema)])]
         yield _merged(runs, schema, Path(folder))
 
 
@@ -130,7 +131,7 @@ class _Run:
 def _sorted_run(batch: pa.RecordBatch, keys: Keys, path: Path) -> _Run:
     found = keys(batch)
     order = order_of(found)
-    np.save(path, np.stack([*(key[order] for key in found), order]))
+    save_array(np.stack([*(key[order] for key in found), order]), path)
     return _Run(batch, np.load(path, mmap_mode="r"))
 
 
@@ -140,15 +141,13 @@ class _Merged:
 
     runs: Sequence[_Run]
     schema: pa.Schema
-    whole: NDArray[np.int64]
-    """Keys in order, and at last run and row; on disk; shape (k + 2, n)."""
-
-    @property
-    def keys(self) -> Sequence[Indices]:
-        return list(self.whole[:-2])
+    keys: Sequence[Indices]
+    """In order; on disk."""
+    places: tuple[Indices, Indices]
+    """Run of each row, and its place there; on disk."""
 
     def table(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
-        run, row = np.array(self.whole[-2:, start:stop])
+        run, row = (np.array(of_all[start:stop]) for of_all in self.places)
         by_run, offsets = order_by_group(run, len(self.runs))
         back = np.empty_like(by_run)
         back[by_run] = np.arange(by_run.size)
@@ -177,11 +176,22 @@ def _fixed_bits(kind: pa.DataType) -> int | None:
 
 
 def _merged(runs: Sequence[_Run], schema: pa.Schema, folder: Path) -> _Merged:
-    """Merge sorted runs: of each a window at a time, up to the least of their last rows."""
-    n_keys = runs[0].keys.shape[0] - 1 if runs else 1
+    """Merge sorted runs to the disk."""
+    n_keys = runs[0].keys.shape[0] - 1
     sizes = [run.keys.shape[1] for run in runs]
-    whole = np.lib.format.open_memmap(folder / "order.npy", mode="w+", dtype=np.int64, shape=(n_keys + 2, sum(sizes)))
-    at, begun = 0, [0] * len(runs)
+    paths = [folder / f"{name}.npy" for name in (*(f"key-{k}" for k in range(n_keys)), "run", "row")]
+    with ExitStack() as stack:
+        files = [stack.enter_context(array_file(path, (sum(sizes),), np.int64)) for path in paths]
+        for rows in _in_order(runs, sizes, n_keys):
+            for file, of_rows in zip(files, rows, strict=True):
+                file.write(np.ascontiguousarray(of_rows).data)
+    *keys, run, row = (np.load(path, mmap_mode="r") for path in paths)
+    return _Merged(runs, schema, keys, (run, row))
+
+
+def _in_order(runs: Sequence[_Run], sizes: Sequence[int], n_keys: int) -> Iterator[NDArray[np.int64]]:
+    """Yield keys, runs and rows in order, shape (k + 2, m): of each run a window, to the least of the last rows."""
+    begun = [0] * len(runs)
     while alive := [r for r, size in enumerate(sizes) if begun[r] < size]:
         width = max(1, _WINDOW_ROWS // len(alive))
         windows = {r: np.array(runs[r].keys[:, begun[r] : begun[r] + width]) for r in alive}
@@ -193,10 +203,7 @@ def _merged(runs: Sequence[_Run], schema: pa.Schema, folder: Path) -> _Merged:
             begun[r] += n
         joined = np.concatenate(parts, axis=1)
         # Runs and their rows come in sequence, which a stable sort keeps where keys are equal.
-        joined = joined[:, np.lexsort(joined[n_keys - 1 :: -1])]
-        whole[:, at : at + joined.shape[1]] = joined
-        at += joined.shape[1]
-    return _Merged(runs, schema, whole)
+        yield joined[:, np.lexsort(joined[n_keys - 1 :: -1])]
 
 
 def rows_up_to(keys: Sequence[Indices], cut: Sequence[int], *, included: bool) -> int:

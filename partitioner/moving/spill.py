@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -135,8 +136,20 @@ def read_bucket(place: Place, bucket: int) -> list[pa.RecordBatch]:
 def save_array(array: np.ndarray, path: Path) -> None:
     """Write a ``.npy`` file that appears only when complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with array_file(path, array.shape, array.dtype) as file:
+        file.write(np.ascontiguousarray(array).data)
+
+
+@contextmanager
+def array_file(path: Path, shape: tuple[int, ...], kind: npt.DTypeLike) -> Iterator[BinaryIO]:
+    """Open a ``.npy`` file that appears only when its values, in C order, have been written.
+
+    Of a full disk, :func:`numpy.save` only says how many values it wrote, and writing through a map ends the process.
+    """
     with unflushed(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array)
+        header = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file
 
 
 class Aside:

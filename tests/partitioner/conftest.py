@@ -1,6 +1,7 @@
 """Small surveys on hard skies for the tests of the repartitioner."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from lsdb_ts.schema import with_unit
 from lsdb_ts.testing import hard_sky
 from partitioner import Survey
+from tests.partitioner.runs import copied, digest, small_plan
 
 TOML = """
 name = "sim"
@@ -111,6 +113,42 @@ def finished(raw, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "sim"
     run(raw.survey, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def stored(raw, tmp_path_factory) -> Path:
+    """A plan of many small pieces that nobody has begun to carry out; not to be changed."""
+    return small_plan(raw.survey, tmp_path_factory.mktemp("stored") / "sim")
+
+
+@pytest.fixture(scope="session")
+def whole(stored, tmp_path_factory) -> dict[str, str]:
+    """Hashes of the files that an undisturbed run of it ends in."""
+    from partitioner import run
+
+    out = copied(stored, tmp_path_factory.mktemp("whole") / "sim")
+    run(out)
+    return digest(out)
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Callable[[int], Path]]:
+    """Return a function that makes a disk of so many KiB, and then a larger one of it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = []
+
+    def size(kib):
+        options = f"{'remount,' if mounted else ''}size={kib}k"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+        if done.returncode:
+            pytest.skip("this user may not make disks")
+        mounted.append(folder)
+        return folder
+
+    yield size
+    if mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,23 +13,11 @@ import time
 import pytest
 
 from partitioner import run, status
-from tests.partitioner.runs import copied, digest, small_plan
+from tests.partitioner.runs import copied, digest
 
 KILLS = int(os.environ.get("LSDB_TS_KILLS", "32"))
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["partitioner", "lsdb_ts.run.progress", "pyarrow.parquet"])
-
-
-@pytest.fixture(scope="module")
-def stored(raw, tmp_path_factory):
-    return small_plan(raw.survey, tmp_path_factory.mktemp("stored") / "sim")
-
-
-@pytest.fixture(scope="module")
-def whole(stored, tmp_path_factory):
-    out = copied(stored, tmp_path_factory.mktemp("whole") / "sim")
-    run(out)
-    return digest(out)
 
 
 def start(out):

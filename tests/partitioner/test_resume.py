@@ -16,20 +16,6 @@ from partitioner.running import commit, job, stages, verbs
 from tests.partitioner.runs import copied, digest, small_plan
 
 
-@pytest.fixture(scope="module")
-def stored(raw, tmp_path_factory):
-    """A plan that nobody has begun to carry out; not to be changed."""
-    return small_plan(raw.survey, tmp_path_factory.mktemp("stored") / "sim")
-
-
-@pytest.fixture(scope="module")
-def whole(stored, tmp_path_factory):
-    """What an undisturbed run ends in."""
-    out = copied(stored, tmp_path_factory.mktemp("whole") / "sim")
-    run(out)
-    return digest(out)
-
-
 @pytest.fixture
 def out(stored, tmp_path):
     return copied(stored, tmp_path / "out")
@@ -88,7 +74,7 @@ def test_a_run_cut_off_between_the_files_of_pieces_and_their_lines_ends_in_the_s
 
 
 BOUNDARIES = (
-    *((spill.np, "save", 0), (spill.np, "save", 2)),
+    *((spill, "array_file", 0), (spill, "array_file", 2)),
     *((stages, "write_index", 0), (job, "close", 0), (stages, "write_index", 1)),
     *((job, "close", 0), (job, "close", 1), (stages, "write_index", 1)),
     *((commit, "remove_leftovers", 0), (commit, "_collect_aside", 0), (commit, "_collect_aside", 1)),
