@@ -70,8 +70,8 @@ def in_order(
         yield _held(batches, schema, keys)
         return
     with tempfile.TemporaryDirectory(prefix=".merge-", dir=scratch) as folder:
-        runs = [_sorted_run(batch, keys, Path(folder) / f"{i}.npy") for i, batch in enumerate(batches or [_empty(schema)])]
-        yield _merged(runs, schema, Path(folder))
+        some, place = batches or [_empty(schema)], Path(folder)
+        yield _merged([_sorted_run(batch, keys, place / f"{i}.npy") for i, batch in enumerate(some)], schema, place)
 
 
 def order_of(keys: Sequence[Indices]) -> Indices:
