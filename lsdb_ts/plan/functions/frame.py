@@ -32,17 +32,13 @@ def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
             continue
         values = table.column(column.name)
         if is_nested(column):
-            columns[column.name] = pandas.Series(NestedExtensionArray(values.cast(plain(column.type))))
+            columns[column.name] = NestedExtensionArray(values.cast(plain(column.type)))
         else:
-            kind = plain(column.type)
-            columns[column.name] = pandas.Series(pandas.arrays.ArrowExtensionArray(values.cast(kind)))
-    index = None
+            columns[column.name] = pandas.arrays.ArrowExtensionArray(values.cast(plain(column.type)))
+    index = pandas.RangeIndex(table.num_rows)
     if HEALPIX in table.column_names:
         index = pandas.Index(table.column(HEALPIX).to_numpy(), name=HEALPIX)
-    frame = nested_pandas.NestedFrame(columns) if columns else nested_pandas.NestedFrame(index=range(table.num_rows))
-    if index is not None:
-        frame.index = index
-    return frame
+    return nested_pandas.NestedFrame(columns, index=index, copy=False)
 
 
 def from_frame(frame: pandas.DataFrame) -> pa.Table:
