@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "schema": {"errors"},
     "sky": {"schema", "errors"},
     "kernels": {"sky", "errors"},
-    "store": {"sky", "schema", "errors"},
+    "store": {"sky", "kernels", "schema", "errors"},
     "plan": {"sky", "store", "kernels", "schema", "errors"},
     "run": {"plan", "store", "sky", "schema", "errors"},
     "features": {"kernels", "schema", "errors"},

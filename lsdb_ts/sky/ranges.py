@@ -53,7 +53,8 @@ class Ranges:
         >>> len(Ranges.of_cells([1, 2, 4, 8], 5)), len(Ranges.of_cells([1, 2, 4, 8], 5, bridged=1))
         (3, 2)
         """
-        numbers = np.sort(np.asarray(cells, dtype=np.int64), axis=None)
+        # Neighbours of cells in order are nearly in order themselves, which merging makes use of.
+        numbers = np.sort(np.asarray(cells, dtype=np.int64), axis=None, kind="stable")
         if numbers.size == 0:
             return cls(numbers, numbers)
         before = np.flatnonzero(numbers[1:] - numbers[:-1] > 1 + bridged)

@@ -30,8 +30,6 @@ _CELLS_A_ROW = 2
 """At most so many cells for each row: the numbers of their first rows then take an eighth of the file on average."""
 _FEW_PIECES = 64
 """So few pieces of sky are searched for one by one."""
-_ROWS_A_PIECE = 16
-"""If the cells of a piece of sky have more rows than that, to search for its ends is quicker than to look at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +60,11 @@ class SidecarFile:
         shift = 2 * (MAX_ORDER - self.order)
         here = wanted.clipped(self.cell << shift, (self.cell + self.first.size - 1) << shift)
         if len(here) > _FEW_PIECES:
-            start = self.first[(here.starts >> shift) - self.cell]
-            counts = self.first[((here.stops - 1) >> shift) - self.cell + 1] - start
-            if not ((here.starts | here.stops) & ((1 << shift) - 1)).any():
-                return runs(start, counts)
-            if counts.sum() <= _ROWS_A_PIECE * len(here):
-                numbers = runs(start, counts)
-                found = place[numbers]
-                inside: Indices = numbers[
-                    (found >= np.repeat(here.starts, counts)) & (found < np.repeat(here.stops, counts))
-                ]
-                return inside
+            # Compiled code takes its time to load, and a few pieces need none.
+            from lsdb_ts.kernels.cell_rows import rows_inside
+
+            inside: Indices = rows_inside(place, self.first, self.cell, shift, here.starts, here.stops)
+            return inside
         starts, counts = slices(place, here)
         if starts.size <= 1:
             return slice(int(starts[0]), int(starts[0] + counts[0])) if starts.size else slice(0, 0)

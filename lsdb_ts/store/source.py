@@ -48,12 +48,18 @@ class Request:
     sky: Ranges | None = None
     """Rows outside of this sky may be left out; None is all sky."""
 
-    @functools.cached_property
+    @property
     def wanted(self) -> Ranges:
         """The sky to read: the pixel and its halo, as far as it matters."""
-        around = border(self.pixel, self.halo_arcsec)
-        whole = Ranges.of(np.append(around.starts, self.pixel.start), np.append(around.stops, self.pixel.stop))
-        return whole if self.sky is None else whole.intersection(self.sky)
+        return _wanted_sky(self.pixel, self.halo_arcsec, self.sky)
+
+
+@functools.lru_cache(maxsize=64)
+def _wanted_sky(pixel: Pixel, halo_arcsec: float, sky: Ranges | None) -> Ranges:
+    # A forecast asks for it, and then the reader; so does each catalog of a chain.
+    around = border(pixel, halo_arcsec)
+    whole = Ranges.of(np.append(around.starts, pixel.start), np.append(around.stops, pixel.stop))
+    return whole if sky is None else whole.intersection(sky)
 
 
 class Source(Protocol):
