@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from lsdb_ts.schema import HEALPIX, Roles, is_nested
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER
+from lsdb_ts.store.hats import BUILDER
 from lsdb_ts.store.seal import TEXT_BLANK, TEXT_KEY, seal, sealed_text
 from lsdb_ts.store.skymap import SKYMAPS, Skymap, skymap_file, skymap_name
 from lsdb_ts.store.statistics import STATISTICS, Statistics
@@ -26,7 +27,6 @@ from lsdb_ts.store.thumbnail import THUMBNAIL, thumbnail
 from lsdb_ts.store.voparquet import voparquet
 from lsdb_ts.store.write import FILE, Leaf, atomic, flush_names, leaf_files, leaf_path
 
-BUILDER = "lsdb_ts"
 _METADATA_FILES_LIMIT, _METADATA_BYTES_LIMIT = 10_000, 256 << 20
 _OF_SKY = {"object", "source"}
 _FRAME = "equatorial"
@@ -169,14 +169,18 @@ def write_properties(root: Path, properties: Mapping[str, Any]) -> None:
 
 
 def _write_properties(path: Path, properties: Mapping[str, Any], comment: str) -> None:
-    """Write a Java properties file; members of a list are set apart by blanks."""
+    """Write a Java properties file; members of a list are set apart by blanks.
+
+    Its checksum is in a comment: LSDB repeats all properties of a catalog in the files of what it makes of it.
+    """
     from jproperties import Properties
 
     listed = Properties()
-    for key, value in {**properties, TEXT_KEY: TEXT_BLANK}.items():
+    for key, value in properties.items():
         listed[key] = " ".join(value) if isinstance(value, list | tuple) else str(value)
     file = io.BytesIO()
-    listed.store(file, initial_comments=comment, encoding="utf-8", timestamp=False)
+    comments = f"{comment}\n{TEXT_KEY}: {TEXT_BLANK}"
+    listed.store(file, initial_comments=comments, encoding="utf-8", timestamp=False)
     _write(path, sealed_text(file.getvalue()))
 
 

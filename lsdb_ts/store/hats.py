@@ -24,11 +24,13 @@ from lsdb_ts.sky.pixel import MAX_ORDER, N_BASE, Pixel
 from lsdb_ts.store.files import AnyPath, beside, located, read_files, read_footer, state_of
 from lsdb_ts.store.footers import footer, learn_footers
 from lsdb_ts.store.remote import RemotePath
-from lsdb_ts.store.seal import TEXT_KEY, check_footer, check_text
+from lsdb_ts.store.seal import check_footer, check_text
 from lsdb_ts.store.sidecar import Sidecar, open_sidecar
 from lsdb_ts.store.voparquet import KEYS
 from lsdb_ts.store.write import leaf_name
 
+BUILDER = "lsdb_ts"
+"""How ``hats_builder`` begins in what we write, and our own properties, before an underscore."""
 WORK = ".lsdb_ts"
 """Folder inside a catalog where a run keeps its journal until the catalog is finished."""
 _FEW_FILES = 1000
@@ -121,8 +123,11 @@ def _parsed(text: bytes, path: AnyPath) -> dict[str, str]:
     check_text(text, path)
     properties = Properties()
     properties.load(text, "utf-8")
-    # The checksum is one of this very text: whatever repeats the properties must not repeat it.
-    return {key: value.data for key, value in properties.items() if key != TEXT_KEY}
+    found = {key: value.data for key, value in properties.items()}
+    if found.get("hats_builder", "").startswith(BUILDER):
+        return found
+    # LSDB repeats what we say of a catalog in the properties of what it makes of it, where it is not true.
+    return {key: value for key, value in found.items() if not key.startswith(f"{BUILDER}_")}
 
 
 def open_hats(path: str | AnyPath, storage_options: Mapping[str, Any] | None = None) -> HatsCatalog:

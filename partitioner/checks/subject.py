@@ -13,8 +13,7 @@ import pyarrow as pa
 from lsdb_ts.errors import CatalogError
 from lsdb_ts.schema import Roles
 from lsdb_ts.sky import Layout
-from lsdb_ts.store.finish import BUILDER
-from lsdb_ts.store.hats import HatsCatalog, open_hats
+from lsdb_ts.store.hats import BUILDER, HatsCatalog, open_hats
 from lsdb_ts.store.index import index_folders
 from lsdb_ts.store.sidecar import Sidecar
 from partitioner.checks.fault import Fault

@@ -54,6 +54,14 @@ def rows(path: str, out: str) -> dict:
     }
 
 
+def write_again(path: str, out: str) -> dict:
+    """Write the rows of a catalog as another one with LSDB."""
+    import lsdb
+
+    lsdb.open_catalog(path, columns="all").write_catalog(out, catalog_name="again", progress_bar=False)
+    return {}
+
+
 def crossmatch(left: str, right: str, columns: list, out: str, cone: list | None = None, **options) -> dict:
     """Crossmatch two catalogs with LSDB, within a cone (ra, dec, radius_arcsec) on request; margins as they are stored.
 
@@ -200,6 +208,7 @@ _JOBS = (
     validate,
     verify,
     rows,
+    write_again,
     crossmatch,
     crossmatch_nested,
     import_collection,

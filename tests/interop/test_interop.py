@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lsdb_ts as lt
+from lsdb_ts.store.hats import open_hats
 from tests.interop.conftest import MARGIN_ARCSEC, RADIUS_ARCSEC
 
 pytestmark = pytest.mark.peers
@@ -90,6 +91,25 @@ def test_hats_finds_our_written_result_valid_and_lsdb_reads_it(ours, expected):
     matched = pd.read_parquet(ours.matched.with_suffix(".parquet"))
     names = [c for c in matched.columns if c.startswith("id")]
     assert_same_pairs(matched.rename(columns=dict(zip(names, ("id_left", "id_right"), strict=True))), expected)
+
+
+@pytest.fixture(scope="module")
+def again(ours, peer, tmp_path_factory):
+    """What LSDB makes of our collection, and of what we wrote ourselves."""
+    out = tmp_path_factory.mktemp("again")
+    peer.run(
+        *({"job": "write_again", "path": str(path), "out": str(out / path.name)} for path in (ours.left, ours.matched))
+    )
+    return out
+
+
+def test_what_lsdb_makes_of_our_catalogs_is_not_taken_for_ours(again, ours, sky):
+    collection = lt.open_catalog(again / ours.left.name)
+    assert_same_rows(collection.to_arrow(), sky.left)
+    for name in (ours.left.name, ours.matched.name):
+        properties = open_hats(again / name).properties
+        assert properties["hats_builder"].startswith("lsdb v")
+        assert not [key for key in properties if key.startswith("lsdb_ts_")]
 
 
 def test_hats_finds_a_survey_with_nested_light_curves_valid(ours):

@@ -290,7 +290,7 @@ def disown(path: Path) -> None:
     for name in ("properties", "hats.properties"):
         text = (path / name).read_text()
         lines = text.replace("hats_builder=lsdb_ts", "hats_builder=someone").splitlines()
-        (path / name).write_text("\n".join(line for line in lines if not line.startswith("lsdb_ts_")) + "\n")
+        (path / name).write_text("\n".join(line for line in lines if "lsdb_ts_" not in line) + "\n")
     (path / "dataset" / "_metadata").unlink()
 
 

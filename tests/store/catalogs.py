@@ -121,4 +121,4 @@ def write_foreign(
 def unsealed(path: Path) -> str:
     """Return the text of a property file without its checksum, so that it can be changed on purpose."""
     lines = path.read_text().splitlines()
-    return "".join(f"{line}\n" for line in lines if not line.startswith(TEXT_KEY))
+    return "".join(f"{line}\n" for line in lines if TEXT_KEY not in line)

@@ -89,7 +89,7 @@ def test_every_flipped_bit_of_a_text_is_told():
 def test_a_changed_text_is_refused_and_one_without_a_checksum_is_not():
     check_text(sealed_text(TEXT), "here")
     check_text(b"rows=12", "here")
-    with pytest.raises(CatalogError, match=r"here is not what was written.*remove its lsdb_ts_crc32"):
+    with pytest.raises(CatalogError, match=r"here is not what was written.*remove the lsdb_ts_crc32"):
         check_text(sealed_text(TEXT).replace(b"12", b"13"), "here")
 
 
