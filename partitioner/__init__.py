@@ -4,7 +4,7 @@ Opening and querying what it makes is the work of ``lsdb_ts``.
 """
 
 from partitioner.account import Account, CatalogAccount, TableAccount
-from partitioner.additions import Addition, Compaction, append, compact
+from partitioner.additions import Addition, Compaction, Forecast, append, compact, forecast_append
 from partitioner.checks.fault import Fault
 from partitioner.checks.report import Report
 from partitioner.checks.verify import verify
@@ -20,6 +20,7 @@ __all__ = [
     "CatalogAccount",
     "Compaction",
     "Fault",
+    "Forecast",
     "JobState",
     "MarginReport",
     "Plan",
@@ -34,6 +35,7 @@ __all__ = [
     "carry_out",
     "compact",
     "finish",
+    "forecast_append",
     "load",
     "plan",
     "run",

@@ -21,6 +21,7 @@ from lsdb_ts import cli
 from lsdb_ts.errors import Failure, PlanError, RunError
 from lsdb_ts.testing import simulate_survey
 from partitioner.surveys import profiles
+from tests.partitioner.formats import ROWS, write_hats, write_hipscat
 from tests.store.servers import http_server
 
 ROOT = Path(__file__).parents[1]
@@ -116,8 +117,35 @@ def test_a_single_table_needs_no_file(single, tmp_path):
     assert told["partitions"] > 6
 
 
-def test_options_that_do_not_fit_together_are_misuse(survey, single, tmp_path):
-    assert "--dec missing" in run("repartition", single, "--ra", "lon", "--out", tmp_path / "x", code=cli.MISUSE)
+def test_a_catalog_tells_the_roles_of_its_columns(out, tmp_path):
+    write_hipscat(ROWS, tmp_path / "old")
+    write_hats(ROWS, tmp_path / "foreign")
+    (leaf,) = (tmp_path / "foreign").rglob("Npix=*.parquet")
+    rows = pq.read_table(leaf)
+    pq.write_table(rows.rename_columns([{"ra": "alpha", "dec": "delta"}.get(n, n) for n in rows.column_names]), leaf)
+    properties = tmp_path / "foreign" / "hats.properties"
+    properties.write_text(properties.read_text().replace("_ra=ra", "_ra=alpha").replace("_dec=dec", "_dec=delta"))
+    for source, made, positions in (
+        (out, "again", ("coord_ra", "coord_dec")),
+        (tmp_path / "old", "hipscat", ("ra", "dec")),
+        (tmp_path / "foreign", "hats", ("alpha", "delta")),
+    ):
+        run("repartition", source, "--out", tmp_path / made, "--quiet")
+        told = json.loads(run("info", tmp_path / made, "--json"))
+        assert (told["ra"], told["dec"], told["name"]) == (*positions, made)
+        run("verify", tmp_path / made)
+    before, after = (json.loads(run("info", path, "--json")) for path in (out, tmp_path / "again"))
+    assert after["columns"] == before["columns"]
+    assert after["rows"] == before["rows"]
+
+
+def test_a_table_that_does_not_tell_where_its_rows_are_is_refused_with_the_way_out(single, tmp_path):
+    told = run("repartition", single, "--ra", "lon", "--out", tmp_path / "x", code=cli.FAILED)
+    assert "no known dec column" in told
+    assert "--dec COLUMN" in told
+
+
+def test_options_that_do_not_fit_together_are_misuse(survey, tmp_path):
     text = run("repartition", survey.toml, "--ra", "lon", "--out", tmp_path / "x", code=cli.MISUSE)
     assert "only for a single table" in text
     run("repartition", survey.toml, code=cli.MISUSE)
@@ -317,6 +345,22 @@ def test_sidecar_is_built_once_and_the_catalog_stays_whole(out, tmp_path):
     assert " 0 of them written" in run("sidecar", copy)
     assert "did you mean" in run("sidecar", copy, "--columns", "objctId", code=cli.MISUSE)
     run("verify", copy)
+
+
+def test_who_copies_a_catalog_is_told_how_to_mend_its_sidecar(out, tmp_path):
+    made, copy = tmp_path / "made", tmp_path / "copy"
+    shutil.copytree(out, made)
+    run("sidecar", made)
+    shutil.copytree(made, copy, copy_function=shutil.copyfile)
+    assert json.loads(run("info", made, "--json"))["sidecar_way_out"] == ""
+
+    assert json.loads(run("info", copy, "--json"))["sidecar_way_out"] == f"lsdb-ts sidecar {copy}"
+    assert f"not used, of another state (a copy is one): lsdb-ts sidecar {copy}\n" in run("info", copy)
+    assert f"what to do:\n  build it again: lsdb-ts sidecar {copy}\n" in run("verify", copy) + "\n"
+
+    run("sidecar", copy)
+    assert json.loads(run("info", copy, "--json"))["sidecar_way_out"] == ""
+    assert "what to do" not in run("verify", copy)
 
 
 def test_info_tells_indexes_and_sidecar_and_a_margin_that_is_missing(out, single, tmp_path):

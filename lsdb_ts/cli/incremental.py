@@ -28,19 +28,41 @@ def append(
         OnBad | None,
         typer.Option(help="Rows whose position is not on the sky: stop, or set them aside.", show_default="as before"),
     ] = None,
+    drop_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave out this column, which the catalog has not.", show_default=False),
+    ] = None,
+    null_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Let new rows have no value here, if files lack it.", show_default=False),
+    ] = None,
+    cast_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Convert, and round, to the catalog's type.", show_default=False),
+    ] = None,
     keep: Keep = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; nothing is written.")
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> int | None:
     """Add a night's rows to the partitions they belong in, all at once or not at all; files added before are left out.
 
-    lsdb-ts append sim source='night-0412/source-*.parquet' object=night-0412/new.parquet
-    """
-    from lsdb_ts.views.additions import addition_report
-    from partitioner.additions import append as added
+    Columns that differ from the catalog's are an error unless they are named; those options may be repeated.
 
-    bad = None if on_bad is None else on_bad.value
-    done = added(catalog, _by_table(new), on_bad=bad, keep=keep, show=False if as_json else None)
+        lsdb-ts append sim source='night-0412/source-*.parquet' object=night-0412/new.parquet
+    """
+    from lsdb_ts.views.additions import addition_report, forecast_report
+    from partitioner import additions
+
+    allowed = {"drop": drop_column or (), "null": null_column or (), "cast": cast_column or ()}
+    bad, shown = None if on_bad is None else on_bad.value, False if as_json else None
+    if dry_run:
+        told = additions.forecast_append(catalog, _by_table(new), on_bad=bad, **allowed, show=shown)
+        print_json(told.to_json()) if as_json else show(forecast_report(told))
+        return DONE
+    done = additions.append(catalog, _by_table(new), on_bad=bad, **allowed, keep=keep, show=shown)
     print_json(done.to_json()) if as_json else show(addition_report(done))
     return DONE
 

@@ -39,6 +39,8 @@ def repartition(
         lsdb-ts repartition survey.toml --out survey
 
         lsdb-ts repartition 'raw/*.parquet' --ra ra --dec dec --max-rows 1000000 --margin-arcsec 10 --out gaia
+
+        lsdb-ts repartition old_catalog --max-bytes 256MB --out new_catalog
     """
     import partitioner
     from lsdb_ts.views.terminal import account_report, plan_report

@@ -29,7 +29,7 @@ class OnBad(enum.StrEnum):
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        help="One survey.toml, or the files of a single table: paths, folders, quoted patterns or URLs.",
+        help="One survey.toml, or a single table: its files, folders, quoted patterns, URLs, or a HATS catalog.",
         metavar="SURVEY.TOML | FILES...",
         show_default=False,
     ),
@@ -40,10 +40,19 @@ Out = Annotated[
 ]
 Ra = Annotated[
     str,
-    typer.Option(help="Column of the right ascension, ICRS degrees.", rich_help_panel=_SINGLE, show_default=False),
+    typer.Option(
+        help="Column of the right ascension, ICRS degrees.",
+        rich_help_panel=_SINGLE,
+        show_default="as a HATS catalog tells",
+    ),
 ]
 Dec = Annotated[
-    str, typer.Option(help="Column of the declination, ICRS degrees.", rich_help_panel=_SINGLE, show_default=False)
+    str,
+    typer.Option(
+        help="Column of the declination, ICRS degrees.",
+        rich_help_panel=_SINGLE,
+        show_default="as a HATS catalog tells",
+    ),
 ]
 Name = Annotated[
     str, typer.Option(help="Name of the catalog.", rich_help_panel=_SINGLE, show_default="that of the folder")
@@ -116,10 +125,4 @@ def described(inputs: list[str], out: str, **options: Any) -> Survey:
             given = ", ".join(f"--{key.replace('_', '-')}" for key in single)
             raise PlanError(f"{given}: only for a single table; what concerns a survey stands in {inputs[0]}")
         return Survey.read(inputs[0])
-    missing = [f"--{key}" for key in ("ra", "dec") if key not in single]
-    if missing:
-        raise PlanError(
-            f"{' and '.join(missing)} missing: name the columns of the positions, like --ra ra --dec dec, "
-            "or give a survey.toml"
-        )
     return Survey.of_single_table(inputs, **{"name": Path(out).absolute().name, **single})

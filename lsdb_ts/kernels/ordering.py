@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 _FEW = 12
 """So few rows are sorted by insertion, which beats merging them."""
 _COMPARED = 48
-"""Of so few rows each is compared with each, which beats sorting them."""
+"""Of so few rows each is compared with each, which beats sorting them by anything cleverer."""
+_DIGIT_BITS = 11
+"""Numbers are sorted by so many bits at a time: what they are dealt to then fits the nearest memory."""
+_ROW_BITS = 32
+_ROW_MASK = np.uint64((1 << _ROW_BITS) - 1)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -41,6 +45,109 @@ def order_by_group(groups, n_groups):  # type: ignore[no-untyped-def]
         order[free[groups[i]]] = i
         free[groups[i]] += 1
     return order, offsets
+
+
+@numba.njit(cache=True, nogil=True)
+def bits_of(number):  # type: ignore[no-untyped-def]
+    """Return how many bits a uint64 takes, leading zeros left out."""
+    bits = 0
+    while number > 0:
+        number >>= np.uint64(1)
+        bits += 1
+    return bits
+
+
+@numba.njit(cache=True, nogil=True)
+def sorted_by_bits(values, first, stop):  # type: ignore[no-untyped-def]
+    """Return uint64 numbers sorted by their bits from ``first`` to before ``stop``, the lowest being bit 0.
+
+    Those with the same bits keep their sequence. ``values`` is used as a spare and afterwards holds nothing of use.
+    """
+    spare = np.empty_like(values)
+    free = np.empty((1 << _DIGIT_BITS) + 1, np.int64)
+    for low in range(first, stop, _DIGIT_BITS):
+        shift, mask = np.uint64(low), np.uint64((1 << min(_DIGIT_BITS, stop - low)) - 1)
+        free[:] = 0
+        for i in range(values.size):
+            free[np.int64((values[i] >> shift) & mask) + 1] += 1
+        for d in range(1 << _DIGIT_BITS):
+            free[d + 1] += free[d]
+        for i in range(values.size):
+            d = np.int64((values[i] >> shift) & mask)
+            spare[free[d]] = values[i]
+            free[d] += 1
+        values, spare = spare, values
+    return values
+
+
+@numba.njit(cache=True, nogil=True)
+def order_by_key(keys):  # type: ignore[no-untyped-def]
+    """Sort rows by a key; those with the same one keep their sequence.
+
+    They are sorted by the leading bits in which keys differ, then those that share them by the rest. On places and ids
+    this takes less time than comparing.
+
+    Parameters
+    ----------
+    keys : numpy.ndarray of int64, shape (n,)
+        Fewer than 2^32.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n,)
+        The rows in order.
+    """
+    order = np.empty(keys.size, np.int64)
+    if keys.size == 0:
+        return order
+    least = np.uint64(keys.min())
+    bits = bits_of(np.uint64(keys.max()) - least)
+    rest = max(0, bits - (64 - _ROW_BITS))
+    packed = np.empty(keys.size, np.uint64)
+    for i in range(keys.size):
+        packed[i] = (((np.uint64(keys[i]) - least) >> np.uint64(rest)) << np.uint64(_ROW_BITS)) | np.uint64(i)
+    packed = sorted_by_bits(packed, _ROW_BITS, _ROW_BITS + bits - rest)
+    for i in range(keys.size):
+        order[i] = np.int64(packed[i] & _ROW_MASK)
+    stop = 0
+    while rest > 0 and stop < keys.size:
+        start, stop = stop, stop + 1
+        while stop < keys.size and (packed[stop] ^ packed[start]) <= _ROW_MASK:
+            stop += 1
+        if stop - start > _COMPARED:
+            _order_by_rest(order[start:stop], keys, least, rest)
+        elif stop - start > 1:
+            _insert(order, start, stop, keys, keys[:0])
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def _order_by_rest(rows, keys, least, rest):  # type: ignore[no-untyped-def]
+    """Sort rows, in place, by the last ``rest`` bits of their keys."""
+    mask = (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
+    packed = np.empty(rows.size, np.uint64)
+    for i in range(rows.size):
+        packed[i] = (((np.uint64(keys[rows[i]]) - least) & mask) << np.uint64(_ROW_BITS)) | np.uint64(i)
+    packed = sorted_by_bits(packed, _ROW_BITS, _ROW_BITS + rest)
+    before = rows.copy()
+    for i in range(rows.size):
+        rows[i] = before[np.int64(packed[i] & _ROW_MASK)]
+
+
+@numba.njit(cache=True, nogil=True)
+def places_in(order):  # type: ignore[no-untyped-def]
+    """Return where in an order, int64, each of its rows comes: as int64, shape (n,)."""
+    places = np.empty(order.size, np.int64)
+    for i in range(order.size):
+        places[order[i]] = i
+    return places
+
+
+@numba.njit(cache=True, nogil=True)
+def put_in_places(values, places, found):  # type: ignore[no-untyped-def]
+    """Write each of some values, shape (n,), to its place, int64, among those that are ``found``."""
+    for i in range(values.size):
+        found[places[i]] = values[i]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -85,11 +85,12 @@ def spatial_index(ra_deg: ArrayLike, dec_deg: ArrayLike) -> Indices:
     -------
     numpy.ndarray of int64, shape (n,)
     """
-    ra = np.mod(np.asarray(ra_deg, dtype=np.float64), 360.0)
-    dec = np.asarray(dec_deg, dtype=np.float64)
+    ra, dec = np.asarray(ra_deg, dtype=np.float64), np.asarray(dec_deg, dtype=np.float64)
     if ra.size == 0:
         return np.empty(0, dtype=np.int64)
-    index: Indices = healpix.lonlat_to_healpix(ra, dec, MAX_ORDER, num_threads=1).astype(np.int64)
+    if not (ra.min() >= 0.0 and ra.max() < 360.0):
+        ra = np.mod(ra, 360.0)
+    index: Indices = healpix.lonlat_to_healpix(ra, dec, MAX_ORDER, num_threads=1).view(np.int64)
     return index
 
 

@@ -1,7 +1,8 @@
 """Where a catalog comes from: inputs with size and hash, parameters, versions, account of rows, as one readable file.
 
 Whoever makes a catalog says what goes in; nothing in the file tells when or on which machine that was, so that the same
-work ends in the same bytes. The date is among the properties.
+work ends in the same bytes. The date is among the properties. Only what is done to a finished catalog is told with its
+date: its order counts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from lsdb_ts.store.write import atomic
 PROVENANCE = "provenance.json"
 PROVENANCE_KEY = "lsdb_ts_provenance"
 """Property of a catalog that names the file, as seen from the catalog's folder."""
+ADDITIONS = "additions"
+"""Key of what was done to the catalog since it was made, the first first: each with a date, else like the whole."""
 _FORMAT = 1
 _WHOLE_BYTES = 4 << 20
 """Files up to this size are hashed as a whole."""
@@ -100,7 +103,7 @@ class Provenance:
     Attributes
     ----------
     made_by : str
-        What made it: ``repartition``, ``write``, ``margin``.
+        What made it: ``repartition``, ``write``, ``margin``; or changed it: ``append``, ``compact``.
     parameters : mapping
         Everything else that the result depends on, as JSON.
     inputs : sequence of Input or mapping
@@ -133,8 +136,29 @@ class Provenance:
 
     def write(self, folder: Path) -> None:
         """Write ``provenance.json`` into a folder."""
-        with atomic(folder / PROVENANCE) as temporary:
-            temporary.write_bytes(sealed_text(json.dumps(self.to_json(), indent=1, default=str).encode()))
+        _write(folder, self.to_json())
+
+    def write_after(self, former: Path, folder: Path, **told: Any) -> None:
+        """Write the ``provenance.json`` of one folder once more into another, with this behind what it tells.
+
+        Parameters
+        ----------
+        former : pathlib.Path
+            Folder with the file; where it has none, because an older version made the catalog, nothing is written.
+        folder : pathlib.Path
+        **told
+            What else is known of the change, like its date.
+        """
+        if not (former / PROVENANCE).exists():
+            return
+        known = json.loads((former / PROVENANCE).read_bytes())
+        change = {key: value for key, value in self.to_json().items() if key not in {"format", TEXT_KEY}}
+        _write(folder, {**known, ADDITIONS: [*known.get(ADDITIONS, ()), {**told, **change}], TEXT_KEY: TEXT_BLANK})
+
+
+def _write(folder: Path, told: Mapping[str, Any]) -> None:
+    with atomic(folder / PROVENANCE) as temporary:
+        temporary.write_bytes(sealed_text(json.dumps(told, indent=1, default=str).encode()))
 
 
 def _unsealed(value: Any) -> Any:

@@ -90,6 +90,10 @@ class Sidecar:
             return False
         return file is not None and set(columns) <= set(file.rows.column_names)
 
+    def stale(self, leaves: Sequence[Path]) -> list[Path]:
+        """Return those of some leaves that it does not serve, because it was built from another state of them."""
+        return [leaf for leaf in leaves if not self.is_current(leaf, self.columns)]
+
     def _current(self, leaf: Path, schema: pa.Schema) -> SidecarFile | None:
         if not set(schema.names) <= {HEALPIX, *self.columns}:
             return None

@@ -21,14 +21,30 @@ def addition_report(done: Any) -> RenderableType:
     skipped = [f"{known} added before, and left out"] if done.skipped else []
     if done.already_done:
         return Group(Text(f"nothing new for {done.out}: {'; '.join(skipped) or 'no rows'}"))
-    rows = _table(f"added to {done.out}", "rows of", ("in", "taken in", "added", "known", "refused", "orphans"))
-    for t in done.tables:
-        counts = (t.rows_in, t.taken_in, t.added, t.known, t.refused, t.orphans)
-        rows.add_row(f"{t.table}: {t.became}", *(f"{n:,}" for n in counts))
+    rows = _rows(f"added to {done.out}", "added", done.tables)
+    skipped += [str(column) for column in done.columns]
     large = [f"{w.path}: {', '.join(w.too_large[:5])}" for w in done.catalogs if w.too_large]
     notes = [*skipped, *(f"too large, to be split by lsdb-ts compact: {text}" for text in large)]
     written: list[RenderableType] = ["", _written(done.catalogs)] if done.catalogs else []
     return Group(rows, *written, *(Text(f"  {note}", style="dim") for note in notes))
+
+
+def forecast_report(told: Any) -> RenderableType:
+    """Return what a night would do, and that nothing was done."""
+    from rich.console import Group
+    from rich.text import Text
+
+    notes = [f"{file.path}: added before, would be left out" for file in told.skipped]
+    notes += [str(column) for column in told.columns]
+    if told.already_done:
+        return Group(Text(f"nothing new for {told.out}"), *(Text(f"  {note}", style="dim") for note in notes))
+    rows = _rows(f"would be added to {told.out}", "added, at most", told.tables)
+    touched = _table(None, "catalog", ("partitions with new rows", "of", "new ones", "bytes to write, about"))
+    for t in told.catalogs:
+        counts = (f"{t.partitions:,}", f"{t.of_partitions:,}", f"{t.new_partitions:,}", in_bytes(t.bytes))
+        touched.add_row(t.path, *counts)
+    notes.append("nothing was written; bytes are without margins, and rows that are there already are found on the way")
+    return Group(rows, "", touched, *(Text(f"  {note}", style="dim") for note in notes))
 
 
 def compaction_report(done: Any) -> RenderableType:
@@ -40,6 +56,14 @@ def compaction_report(done: Any) -> RenderableType:
         return Text(f"{done.out} has nothing to fold in")
     split = [f"split: {', '.join(done.split[:5])}{', ...' if len(done.split) > 5 else ''}"] if done.split else []
     return Group(_written(done.catalogs), *(Text(f"  {note}", style="dim") for note in split))
+
+
+def _rows(title: str, added: str, tables: Sequence[Any]) -> Table:
+    shown = _table(title, "rows of", ("in", "taken in", added, "known", "refused", "orphans"))
+    for t in tables:
+        counts = (t.rows_in, t.taken_in, t.added, t.known, t.refused, t.orphans)
+        shown.add_row(f"{t.table}: {t.became}", *(f"{n:,}" for n in counts))
+    return shown
 
 
 def _written(catalogs: Sequence[Any]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,19 @@ from lsdb_ts.store.source import HatsSource
 from lsdb_ts.store.statistics import STATISTICS
 from lsdb_ts.store.thumbnail import THUMBNAIL
 from lsdb_ts.views.columns import Column, columns_of
+from lsdb_ts.views.history import History, history_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
 _COLLECTION = "collection.properties"
+_ACCOUNT = "account.json"
+"""In the folder that a repartition made, of which further collections are a part."""
 _MOST_COLUMNS = 28
 """Lines of columns that are shown, so that a catalog fits a screen."""
+_LOOKED_AT = 32
+"""Partitions that are asked whether their sidecar is of their present state."""
 _NAMED = 4
 """Of the others, so many are named."""
 
@@ -59,6 +64,8 @@ class Info:
     """Folders of the indexes, by column."""
     sidecar: tuple[str, ...] = ()
     """Columns of the sidecar; empty without one."""
+    sidecar_way_out: str = ""
+    """The command that builds the sidecar again, where it is of another state of the partitions: a copy is one."""
     sky_fraction: float | None = None
     observed_mjd: tuple[float, float] | None = None
     """First and last time of observation, MJD in days."""
@@ -66,12 +73,14 @@ class Info:
     """What else lies in the folder: files, and what they hold."""
     provenance: Mapping[str, Any] | None = None
     """What the catalog was made of, and by what; None where it does not say."""
+    history: History = field(default_factory=History)
+    """What was done to the catalog since it was made."""
     members: tuple[Info, ...] = ()
     """Further collections in the folder."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""
-        inner = {"columns", "margin", "members", "provenance"}
+        inner = {"columns", "margin", "members", "provenance", "history"}
         told = {key: value for key, value in vars(self).items() if key not in inner}
         return {
             **told,
@@ -84,6 +93,7 @@ class Info:
             "observed_mjd": list(self.observed_mjd) if self.observed_mjd else None,
             "beside": dict(self.beside),
             "provenance": _summary(self.provenance) if self.provenance else None,
+            "additions": self.history.to_json(),
             "members": [member.to_json() for member in self.members],
         }
 
@@ -96,6 +106,7 @@ class Info:
         facts = [f"{self.kind} catalog", f"{self.rows:,} rows", _partitions(self), _size(self)]
         written = f"{self.builder or 'unknown'}{f', {self.created}' if self.created else ''}"
         shown, left = _first(self.columns, _MOST_COLUMNS)
+        way_out = self.sidecar_way_out
         lines: list[RenderableType] = [
             Text.assemble((self.name, "bold"), "  ", ", ".join(facts)),
             Text(f"  {self.path}", style="dim", overflow="fold"),
@@ -104,7 +115,9 @@ class Info:
             Text(f"  margin: {_margin(self.margin)}{_others(self.other_margins)}"),
             Text(f"  indexes: {', '.join(self.indexes) or 'none'}"),
             Text(f"  sidecar: {', '.join(self.sidecar) or 'none'}"),
+            *([Text(f"    not used, of another state (a copy is one): {way_out}")] if way_out else []),
             *([Text(f"  beside: {', '.join(self.beside.values())}")] if self.beside else []),
+            *(Text(f"  {line}") for line in self.history.lines()),
             Padding(column_table(shown), (1, 0, 0, 2), expand=False),
             *([Text(f"  and {_more(left)}: --json lists all", style="dim")] if left else []),
         ]
@@ -124,8 +137,11 @@ def info(path: str | Path) -> Info:
     place = located(path)
     folder = place.absolute() if isinstance(place, Path) else place
     opened = open_hats(folder)
-    members = tuple(_described(found) for found in _members(folder))
-    return _described(opened, members, _other_margins(folder, opened.margin))
+    inside = tuple(_members(folder))
+    told = _described(opened, tuple(_described(found) for found in inside), _other_margins(folder, opened.margin))
+    is_inner = isinstance(folder, Path) and not (folder / _ACCOUNT).exists()
+    history = history_of(told.provenance, (opened, *inside), str(folder.parent if is_inner else folder))
+    return replace(told, history=history)
 
 
 def _described(
@@ -152,6 +168,7 @@ def _described(
         other_margins=margins or {},
         indexes={column: str(folder) for column, folder in sorted(index_folders(catalog).items())},
         sidecar=catalog.sidecar.columns if catalog.sidecar else (),
+        sidecar_way_out=_sidecar_way_out(catalog),
         sky_fraction=_number(catalog, "moc_sky_fraction"),
         observed_mjd=None if first is None or last is None else (first, last),
         beside=_beside(catalog),
@@ -178,6 +195,18 @@ def _files(catalog: HatsCatalog) -> Iterator[Path]:
                     f"`lsdb-ts verify {catalog.path}` lists all that is"
                 )
             yield file
+
+
+def _sidecar_way_out(catalog: HatsCatalog) -> str:
+    """Return the command that builds a sidecar again, where some partitions show that this has to be done."""
+    if catalog.sidecar is None:
+        return ""
+    n = len(catalog.layout)
+    leaves = [file for i in range(0, n, max(1, n // _LOOKED_AT)) for file in catalog.leaf_files(catalog.layout[i])]
+    if not catalog.sidecar.stale([leaf for leaf in leaves if isinstance(leaf, Path)]):
+        return ""
+    collection = catalog.path.parent
+    return f"lsdb-ts sidecar {collection if (collection / _COLLECTION).exists() else catalog.path}"
 
 
 def _members(folder: AnyPath) -> Iterator[HatsCatalog]:

@@ -108,7 +108,7 @@ class Archive:
         if not (root / ACCOUNT).exists():
             raise PlanError(
                 f"{root} has no {ACCOUNT}: rows are added to what lsdb-ts repartition made, in the folder that was its "
-                f"--out; for another catalog, make it one first: lsdb-ts repartition {root} --ra RA --dec DEC --out NEW"
+                f"--out; for another catalog, make it one first: lsdb-ts repartition {root} --out NEW"
             )
         return cls(root, json.loads((root / ACCOUNT).read_text()))
 
@@ -162,6 +162,11 @@ class Archive:
             schema = self.collections[table].catalog.schema
             found |= {f.name: bare(f) for f in schema if f.name != HEALPIX and f.name not in self._curves(table)}
         return found
+
+    def parent_field(self, table: str) -> pa.Field | None:
+        """Return the column of the ids that the rows of a table name as their parent's, as it is stored."""
+        parent = next(self.parents_of(table), None)
+        return None if parent is None else self.stored_fields(parent)[str(self.roles(parent).id)]
 
     def roles(self, table: str) -> Roles:
         """Return which column of a table is what."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lsdb_ts.store.provenance import Provenance
 from lsdb_ts.store.seal import TEXT_BLANK, TEXT_KEY, sealed_text
 from lsdb_ts.store.write import atomic
 from partitioner.account import ACCOUNT, Tally
@@ -43,6 +44,14 @@ def with_addition(archive: Archive, addition: Addition) -> dict[str, Any]:
         del told[key]
     account[ADDITIONS] = [*archive.additions, told]
     return account
+
+
+def stage_provenance(archive: Archive, change: Provenance, date: str, generation: int) -> None:
+    """Put aside what the collections are made of, with a change behind it; each has it whole."""
+    for name, collection in archive.collections.items():
+        folder = staged_for(archive, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        change.write_after(collection.folder, folder, date=date, generation=generation)
 
 
 def with_catalogs(archive: Archive, written: Iterable[Written]) -> dict[str, Any]:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from lsdb_ts.sky import Layout, Pixel
 from lsdb_ts.store.finish import write_collection
+from lsdb_ts.store.provenance import Provenance
 from lsdb_ts.store.write import FILE, Leaf
 from partitioner.additions.append import KEEP
 from partitioner.additions.archive import ADDITIONS, Archive, Collection, name_in
-from partitioner.additions.bookkeeping import folders_in, staged_for, switch, with_catalogs
+from partitioner.additions.bookkeeping import folders_in, stage_provenance, staged_for, switch, with_catalogs
 from partitioner.additions.folding import Around, Folded, FoldedTarget, Folding, fold, fold_margin, new_margin
 from partitioner.additions.growing import carried_out, member_of, names_in
 from partitioner.additions.indexes import grow_index, index_rows, is_whole
@@ -65,9 +67,14 @@ def compact(path: str | Path, *, keep: int = KEEP, show: bool | None = None) -> 
         if not written:
             recover(root)
             return Compaction(str(root), archive.generation, (), ())
-        switch(archive, with_catalogs(archive, everything), list(written), keep, indexes)
         split = tuple(f"{works[n].title}, {f.pixel}" for n, each in needed.items() for f in each if f.is_split)
-        return Compaction(str(root), archive.generation + 1, everything, split)
+        done = Compaction(str(root), archive.generation + 1, everything, split)
+        told = done.to_json()
+        change = Provenance("compact", account={key: told[key] for key in ("catalogs", "split")})
+        date = datetime.now(tz=UTC).isoformat(timespec="seconds")
+        stage_provenance(archive, change, date, done.generation)
+        switch(archive, with_catalogs(archive, everything), list(written), keep, indexes)
+        return done
 
 
 @dataclass(eq=False)

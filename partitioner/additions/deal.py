@@ -20,6 +20,7 @@ from lsdb_ts.sky import Layout, separation_arcsec, spatial_index
 from lsdb_ts.sky.pixel import MAX_ORDER, Indices, centre
 from partitioner.account import Tally
 from partitioner.additions.homes import Homes, keys_in_account, keys_of
+from partitioner.additions.weighing import Buckets, CountedBuckets, CountedHeap, Heap
 from partitioner.inputs.tables import Chunk, Unit, bad_input_as_value, read_unit
 from partitioner.moving.lookup import with_visits
 from partitioner.moving.shard import off_sky_rows
@@ -48,7 +49,10 @@ class Dealing:
     """The table whose light curves the rows become part of."""
     counted_id: str | None
     """The column with the rows' own ids, where the light curves have it."""
-    scratch: Path
+    leads: bool
+    """Whether other tables' rows belong to the rows, so that each of these needs an id."""
+    scratch: Path | None
+    """Folder for scratch files; None where rows are only counted."""
 
     @property
     def roles(self) -> Roles:
@@ -64,13 +68,22 @@ class Dealing:
         """Return what identifies rows of light curves in the account."""
         return keys_in_account(rows, str(self.roles.parent_id), self.counted_id)
 
-    def place(self, kind: str) -> Place:
-        """Return where scratch files are: of rows ``placed`` in a catalog, or ``nested``."""
-        return Place(self.scratch / kind / self.table.name)
+    def buckets(self, kind: str, number: int, columns: pa.Schema, n_buckets: int) -> Buckets:
+        """Return where rows of one unit go that are ``placed`` in a catalog, or ``nested``."""
+        if self.scratch is None:
+            return CountedBuckets(n_buckets)
+        return Spill(place_of(self.scratch, kind, self.table.name).file(number), columns, n_buckets)
 
-    def aside(self, kind: str, name: str) -> Path:
-        """Return the file for rows of one unit that are ``refused`` or ``orphans``."""
-        return self.scratch / kind / self.table.name / f"{name}.parquet"
+    def heap(self, kind: str, name: str) -> Heap:
+        """Return where rows of one unit go that are ``refused`` or ``orphans``."""
+        if self.scratch is None:
+            return CountedHeap()
+        return Aside(self.scratch / kind / self.table.name / f"{name}.parquet")
+
+
+def place_of(scratch: Path, kind: str, table: str) -> Place:
+    """Return where scratch files are: of rows ``placed`` in a catalog, or ``nested``."""
+    return Place(scratch / kind / table)
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,11 @@ def ids_of(dealing: Dealing, unit: Unit) -> dict[str, Any]:
     found: dict[str, list[Any]] = {"own": [], "parents": [], "near": []}
     for chunk in read_unit(unit, planned.inputs[unit.table].schema, named):
         if roles.id in named:
-            found["own"].append(keys_of(chunk.table.column(roles.id)))
+            ids = chunk.table.column(roles.id)
+            if dealing.leads and ids.null_count:
+                row = chunk.first_row + int(np.flatnonzero(ids.is_null().to_numpy())[0])
+                raise IdError(f"row {row} of {chunk.path} (counted from 0) has no {roles.id}: every row needs one")
+            found["own"].append(keys_of(ids))
         if roles.parent_id in named:
             found["parents"].append(pc.unique(keys_of(chunk.table.column(roles.parent_id))))
         if roles.ra in named and roles.dec in named:
@@ -138,10 +155,13 @@ def deal(dealing: Dealing, unit: Unit) -> dict[str, Any]:
     dict
         Counts, and which batches of the scratch files are of which partition.
     """
-    work = _Unit(dealing, unit.number, unit.name)
+    work, planned = _Unit(dealing, unit.number, unit.name), dealing.planned
     with work.placed, work.nested, work.refused, work.orphans, work.lost:
-        for chunk in read_unit(unit, dealing.planned.inputs[unit.table].schema):
-            rows, missed = with_visits(dealing.planned, unit.table, chunk.table)
+        for chunk in read_unit(unit, planned.inputs[unit.table].schema):
+            # Where rows are only counted, what their visits would tell is not asked for.
+            rows, missed = chunk.table, 0
+            if dealing.scratch is not None:
+                rows, missed = with_visits(planned, unit.table, rows)
             work.counts.add("rows", rows.num_rows)
             work.counts.add("unvisited", missed)
             if dealing.is_placed:
@@ -170,13 +190,14 @@ class _Unit:
         columns = dealing.columns
         tiles = dealing.tiles.get(dealing.table.name)
         placed = pa.schema([pa.field(HEALPIX, pa.int64()), *columns])
-        self.placed = Spill(dealing.place("placed").file(number), placed, len(tiles) if tiles else 1)
+        self.placed = dealing.buckets("placed", number, placed, len(tiles) if tiles else 1)
         around = dealing.tiles[dealing.parent] if dealing.parent else None
-        self.nested = Spill(dealing.place("nested").file(number), columns, len(around) if around else 1)
-        self.refused = Aside(dealing.aside("refused", name))
-        self.orphans = Aside(dealing.aside("orphans", name))
-        self.lost = Aside(dealing.aside("lost", name))
+        self.nested = dealing.buckets("nested", number, columns, len(around) if around else 1)
+        self.refused = dealing.heap("refused", name)
+        self.orphans = dealing.heap("orphans", name)
+        self.lost = dealing.heap("lost", name)
         self.orphaned, self.offset_arcsec = Tally(), 0.0
+        self.fresh: list[Homes] = []
 
     def place(self, rows: pa.Table, chunk: Chunk) -> None:
         """Send rows to the leaves of their own catalog."""
@@ -190,6 +211,8 @@ class _Unit:
             there = self.dealing.own.of(rows.column(self.dealing.roles.id)) >= 0
             self.counts.add("known", int(there.sum()))
             rows, place = rows.filter(pa.array(~there)), place[~there]
+        if self.dealing.leads:
+            self.fresh.append(Homes(keys_of(rows.column(self.dealing.roles.id)), place))
         rows = rows.add_column(0, pa.field(HEALPIX, pa.int64()), pa.array(place))
         self.counts.add("placed", rows.num_rows)
         self.placed.add(rows, self.dealing.tiles[self.dealing.table.name].leaf_of(place))
@@ -213,6 +236,7 @@ class _Unit:
             "orphaned": self.orphaned,
             "offset_arcsec": self.offset_arcsec,
             "dealt": Dealt(**{**self.counts.counts, "refused": self.refused.rows, "lost": self.lost.rows}),
+            "fresh": Homes.joined(self.fresh),
             "placed": self.placed.to_json(),
             "nested": self.nested.to_json(),
         }
@@ -250,7 +274,7 @@ def check_ids(table: str, column: str, ids: Sequence[pa.Array]) -> None:
     some = [a for a in ids if len(a)]
     if not some:
         return
-    counted = pc.value_counts(pa.concat_arrays(some))
+    counted = pc.value_counts(pa.concat_arrays(some).drop_null())
     twice = counted.filter(pc.greater(counted.field("counts"), 1))
     if len(twice):
         raise IdError(

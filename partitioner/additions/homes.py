@@ -52,18 +52,20 @@ class Homes:
         """Return what is known before anything is."""
         return cls(pa.array([], pa.int64()), np.empty(0, dtype=np.int64))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Homes]) -> Homes:
+        """Return what several know, none of them the same."""
+        some = [part for part in parts if len(part.ids)]
+        if not some:
+            return cls.none()
+        return cls(pa.concat_arrays([p.ids for p in some]), np.concatenate([p.places for p in some]))
+
     def of(self, column: pa.ChunkedArray | pa.Array) -> Indices:
         """Return the place for each id of a column, -1 where there is none; shape (n,)."""
         if len(self.ids) == 0:
             return np.full(len(column), -1, dtype=np.int64)
         at = pc.index_in(keys_of(column), value_set=self.ids, skip_nulls=True).fill_null(-1).to_numpy()
         return np.where(at >= 0, self.places[np.maximum(at, 0)], -1)
-
-    def with_more(self, ids: pa.Array, places: Indices) -> Homes:
-        """Return what is known with some more ids, none of them known before."""
-        if len(self.ids) == 0:
-            return Homes(ids, places)
-        return Homes(pa.concat_arrays([self.ids, ids]), np.concatenate([self.places, places]))
 
 
 def find_homes(catalog: HatsCatalog, column: str, wanted: pa.Array, near: Indices) -> Homes:
@@ -89,9 +91,8 @@ def find_homes(catalog: HatsCatalog, column: str, wanted: pa.Array, near: Indice
     if len(found.ids) == len(wanted):
         return found
     rest = np.setdiff1d(np.arange(len(catalog.layout)), first)
-    left = wanted.filter(pc.invert(pc.is_in(wanted, value_set=found.ids)))
-    more = _read(catalog, column, left, rest.tolist(), None)
-    return found.with_more(more.ids, more.places)
+    left = wanted.filter(pa.array(found.of(wanted) < 0))
+    return Homes.joined([found, _read(catalog, column, left, rest.tolist(), None)])
 
 
 def _from_index(catalog: HatsCatalog, column: str, wanted: pa.Array) -> Ranges | None:
@@ -121,15 +122,12 @@ def _read(catalog: HatsCatalog, column: str, wanted: pa.Array, leaves: Sequence[
     layout: Layout = catalog.layout
     pixels = [layout[i] for i in leaves if sky is None or sky.overlaps([layout[i].start], [layout[i].stop])[0]]
     look = _Look(column, wanted, sky, {pixel: catalog.leaf_files(pixel) for pixel in pixels})
-    found = [Homes.none()]
+    found: list[Homes] = []
     for outcome in each(_look_in, pixels, look):
         if outcome.value is None:
             raise RunError(f"cannot look for ids: {outcome.failure}", [outcome.failure] if outcome.failure else [])
         found.append(outcome.value)
-    known = [h for h in found if len(h.ids)]
-    if not known:
-        return Homes.none()
-    return Homes(pa.concat_arrays([h.ids for h in known]), np.concatenate([h.places for h in known]))
+    return Homes.joined(found)
 
 
 def _look_in(look: _Look, pixel: Pixel) -> Homes:

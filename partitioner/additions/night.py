@@ -7,40 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from lsdb_ts.errors import InputError, PlanError, SchemaError, did_you_mean
-from lsdb_ts.schema import HEALPIX, Roles
+from lsdb_ts.errors import InputError, PlanError, did_you_mean
 from partitioner.additions.archive import ADDITIONS, Archive
+from partitioner.additions.columns import SAME, Differing, fitted_input
+from partitioner.additions.report import ColumnNote, NightFile
 from partitioner.inputs.readers.access import File
-from partitioner.inputs.tables import InputFile, TableInput, open_table
+from partitioner.inputs.tables import TableInput, opened_files
 from partitioner.planning.estimate import Estimate
 from partitioner.planning.plan import Plan
 from partitioner.surveys.survey import Survey, Table
-
-
-@dataclass(frozen=True)
-class NightFile:
-    """A file whose rows were added, so that they are not added again."""
-
-    table: str
-    path: str
-    size: int
-    stamp: str
-    sha256: str
-    """Of its content; empty for one behind a URL, which is known by its size and stamp."""
-
-    def is_same(self, other: NightFile) -> bool:
-        """Tell whether two files of a table hold the same, whatever they are called."""
-        if self.table != other.table or self.size != other.size:
-            return False
-        as_found = self.path == other.path and self.stamp == other.stamp
-        return as_found or (self.sha256 != "" and self.sha256 == other.sha256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +32,8 @@ class Night:
     files: tuple[NightFile, ...]
     skipped: tuple[NightFile, ...]
     """Files that were given and that the archive has."""
+    columns: tuple[ColumnNote, ...]
+    """In what the files differ from the archive."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -59,7 +42,13 @@ class Night:
         return tuple(name for name, raw in self.planned.inputs.items() if raw.files and name not in looked_up)
 
 
-def open_night(archive: Archive, files: Mapping[str, Sequence[str]], scratch: Path, on_bad: str | None = None) -> Night:
+def open_night(
+    archive: Archive,
+    files: Mapping[str, Sequence[str]],
+    scratch: Path,
+    on_bad: str | None = None,
+    allowed: Differing = SAME,
+) -> Night:
     """Find new files, read their metadata, and hold their columns against those of the archive.
 
     Parameters
@@ -71,17 +60,20 @@ def open_night(archive: Archive, files: Mapping[str, Sequence[str]], scratch: Pa
         Folder for what is under way; it need not exist yet.
     on_bad : str, optional
         What to do with rows whose position is not on the sky; by default what was done so far.
+    allowed : Differing, optional
+        In which columns the files may differ from the archive.
 
     Raises
     ------
     PlanError
-        There is no such table, or the visits of its rows are missing.
+        There is no such table or column, or the visits of its rows are missing.
     InputError
-        A file cannot be read or lacks a column (SchemaError).
+        A file cannot be read, or its columns are not those of the archive (SchemaError).
     """
     named = _named(archive.survey, files)
-    tables = tuple(_as_given(archive, table, named) for table in archive.survey.tables)
-    opened = {t.name: open_table(t) for t in tables if t.files}
+    tables = tuple(dataclasses.replace(table, files=named.get(table.name, ())) for table in archive.survey.tables)
+    opened = {t.name: opened_files(t) for t in tables if t.files}
+    allowed.check(archive, list(opened))
     for name in opened:
         visit = archive.survey.table(name).visit
         if visit is not None and visit.table not in opened:
@@ -93,23 +85,27 @@ def open_night(archive: Archive, files: Mapping[str, Sequence[str]], scratch: Pa
     new: dict[str, TableInput] = {}
     files_of: list[NightFile] = []
     skipped: list[NightFile] = []
+    notes: list[ColumnNote] = []
     for table in tables:
-        raw = opened.get(table.name)
-        if raw is None:
-            new[table.name] = TableInput(table.name, (), pa.schema([]), 1, 1)
-            continue
         looked_up = table.name in archive.survey.only_looked_up
         fresh = []
-        for file in raw.files:
+        for file, contents in opened.get(table.name, ()):
             described = _described(table.name, file.file, [*known, *files_of])
             again = not looked_up and any(described.is_same(k) for k in (*known, *files_of))
             (skipped if again else files_of).append(described)
             if not again:
-                fresh.append(file)
-        new[table.name] = _fitted(archive, table, raw, tuple(fresh))
+                fresh.append((file, contents))
+        new[table.name], differs = fitted_input(archive, table, fresh, allowed) if fresh else (_nothing(table), ())
+        notes += differs
+    # What has no new rows has no visits to look up.
+    tables = tuple(t if new[t.name].files else dataclasses.replace(t, visit=None) for t in tables)
     survey = dataclasses.replace(archive.survey, tables=tables)
     planned = Plan(survey, scratch, on_bad or archive.on_bad, new, (), {}, Estimate.none())
-    return Night(planned, tuple(files_of), tuple(skipped))
+    return Night(planned, tuple(files_of), tuple(skipped), tuple(notes))
+
+
+def _nothing(table: Table) -> TableInput:
+    return TableInput(table.name, (), pa.schema([]), 1, 1)
 
 
 def _named(survey: Survey, files: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -126,12 +122,6 @@ def _named(survey: Survey, files: Mapping[str, Sequence[str]]) -> dict[str, tupl
             raise PlanError(f'the archive has no table "{table}"; {did_you_mean(table, names)}')
         found[table] = tuple(str(path) for path in paths)
     return found
-
-
-def _as_given(archive: Archive, table: Table, files: Mapping[str, tuple[str, ...]]) -> Table:
-    """Return a table with its new files; one without has no visits to look up."""
-    given = files.get(table.name, ())
-    return dataclasses.replace(table, files=given, visit=table.visit if given else None)
 
 
 def _known(archive: Archive) -> list[NightFile]:
@@ -159,32 +149,3 @@ def _hash(file: File) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"cannot read {file.path}: {error}") from error
-
-
-def _fitted(archive: Archive, table: Table, raw: TableInput, files: tuple[InputFile, ...]) -> TableInput:
-    """Return new files with the types that the archive has for their columns."""
-    stored = archive.stored_fields(table.name)
-    if not stored:
-        return dataclasses.replace(raw, files=files)
-    joined = set(table.visit.columns) if table.visit is not None else set()
-    missing = [name for name in stored if name not in raw.schema.names and name not in joined]
-    if missing:
-        raise SchemaError(
-            f'{raw.files[0].path} has no column "{missing[0]}", which the rows of "{table.name}" in {archive.root} '
-            f"have; {did_you_mean(missing[0], raw.schema.names)}"
-        )
-    kept = [stored.get(f.name, f) for f in raw.schema if f.name in stored or f.name in _needed(raw.schema, table)]
-    return dataclasses.replace(raw, files=files, schema=pa.schema(kept, metadata=raw.schema.metadata))
-
-
-def _needed(schema: pa.Schema, table: Table) -> Iterator[str]:
-    """Yield columns that are not stored and yet needed: that of the parents' ids, of positions, of the visits."""
-    roles = Roles.of(schema)
-    yield from (c for c in (roles.parent_id, roles.id, roles.ra, roles.dec, roles.time, HEALPIX) if c is not None)
-    if table.visit is not None:
-        yield table.visit.on[0]
-
-
-def to_json(files: Sequence[NightFile]) -> list[dict[str, Any]]:
-    """Return files in JSON form, for the account."""
-    return [dataclasses.asdict(file) for file in files]

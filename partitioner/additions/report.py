@@ -10,7 +10,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsdb_ts.errors import RunError
-from partitioner.additions.night import NightFile
+
+
+@dataclass(frozen=True)
+class NightFile:
+    """A file whose rows were added, so that they are not added again."""
+
+    table: str
+    path: str
+    size: int
+    stamp: str
+    sha256: str
+    """Of its content; empty for one behind a URL, which is known by its size and stamp."""
+
+    def is_same(self, other: NightFile) -> bool:
+        """Tell whether two files of a table hold the same, whatever they are called."""
+        if self.table != other.table or self.size != other.size:
+            return False
+        as_found = self.path == other.path and self.stamp == other.stamp
+        return as_found or (self.sha256 != "" and self.sha256 == other.sha256)
+
+
+@dataclass(frozen=True)
+class ColumnNote:
+    """A column in which new files of a table differed from the archive, as was allowed."""
+
+    table: str
+    column: str
+    how: str
+    """``drop``, ``null`` or ``cast``."""
+    type: str
+    """What it is in the files; empty where they lack it."""
+    files: int
+
+    def __str__(self) -> str:
+        did = {"drop": f"left out ({self.type})", "null": "without values", "cast": f"converted from {self.type}"}
+        return f"{self.table}.{self.column} {did[self.how]}, in {self.files:,} file{'s' if self.files != 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +104,8 @@ class Addition:
     files: tuple[NightFile, ...]
     skipped: tuple[NightFile, ...]
     """Files that were given and had been added before."""
+    columns: tuple[ColumnNote, ...] = ()
+    """In what the files differed from the archive."""
     tables: tuple[Received, ...] = ()
     catalogs: tuple[Written, ...] = ()
 
@@ -90,6 +127,50 @@ class Addition:
                     f"{t.taken_in} taken in, {t.added} added + {t.known} known + {t.refused} refused + {t.orphans} "
                     "orphans; nothing was added. Please report this"
                 )
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What adding rows would write of one catalog."""
+
+    path: str
+    """Relative to the archive."""
+    rows: int
+    """New rows, at most: some may be there already."""
+    partitions: int
+    """That would get some of them."""
+    new_partitions: int
+    of_partitions: int
+    """Partitions that there are."""
+    bytes: int
+    """About: of the files that are written anew, and of new rows before they are compressed; without margins."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What adding a night would do."""
+
+    out: str
+    files: tuple[NightFile, ...]
+    skipped: tuple[NightFile, ...]
+    """Files that were given and had been added before."""
+    columns: tuple[ColumnNote, ...] = ()
+    """In what the files differ from the archive."""
+    tables: tuple[Received, ...] = ()
+    """What would become of the rows; of those ``added`` some may turn out to be known."""
+    catalogs: tuple[Touched, ...] = ()
+
+    @property
+    def already_done(self) -> bool:
+        """Whether there is nothing new."""
+        return not self.files
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON form."""
+        told = {**dataclasses.asdict(self), "already_done": self.already_done}
+        for table in told["tables"]:
+            del table["hash"]
+        return told
 
 
 @dataclass(frozen=True)

@@ -103,25 +103,27 @@ def _repeated(
     yield Fault(subject.name_of(Path(str(path))), row, what, kind="ids", way_out=_WAY_OUT)
 
 
-def _parents(path: Path) -> tuple[str, NDArray[np.int64]] | None:
-    """Return the column of the parents' ids of rows set aside, and the ids; None where they cannot be told."""
+def _parents(path: Path) -> tuple[pa.ChunkedArray, str] | None:
+    """Return the parents' ids of rows set aside, and their column; None where they cannot be told."""
     try:
         schema = pq.read_schema(path)
         name = Roles.of(schema).parent_id
         if name is None or not pa.types.is_integer(schema.field(name).type):
             return None
-        return name, integers(read_rows(path, [name]).column(0))
+        return read_rows(path, [name]).column(0), name
     except (CatalogError, OSError, pa.ArrowException):  # told of where the file itself is looked at
         return None
 
 
 def _found_strays(
-    subject: Subject, path: Path, strays: tuple[str, NDArray[np.int64]], keys: NDArray[np.uint64]
+    subject: Subject, path: Path, strays: tuple[pa.ChunkedArray, str], keys: NDArray[np.uint64]
 ) -> Iterator[Fault]:
-    name, ids = strays
-    wanted = mixed(ids)
+    ids, name = strays
+    # A row that names nobody is an orphan whatever there is.
+    rows = np.flatnonzero(ids.is_valid().to_numpy())
+    wanted = _keys(ids)
     at = np.minimum(np.searchsorted(keys, wanted), max(keys.size - 1, 0))
-    known = np.flatnonzero(keys[at] == wanted) if keys.size else np.empty(0, dtype=np.int64)
+    known = rows[keys[at] == wanted] if keys.size else rows[:0]
     if known.size:
         row = int(known[0])
         what = f"is no orphan: {subject.name} has an object with its {name}"

@@ -23,7 +23,7 @@ from lsdb_ts.store.sidecar_file import is_sound
 from partitioner.account import Tally, child_keys, integers
 from partitioner.checks.curves import curve_faults, curve_tallies
 from partitioner.checks.fault import Fault, merged
-from partitioner.checks.files import reason, seal_faults
+from partitioner.checks.files import COLLECTION, reason, seal_faults
 from partitioner.checks.fingerprints import row_hashes
 from partitioner.checks.footers import listing_faults, listing_of, schema_faults, statistics_faults
 from partitioner.checks.rows import Expected, row_faults
@@ -222,13 +222,16 @@ class _Look:
         file = None if sidecar is None else sidecar.file_of(self.path)
         if file is None:
             return
-        way_out = f"build it again: lsdb-ts sidecar {self.subject.root}"
+        # That of a margin is built with that of its catalog.
+        whole = self.subject.root.parent
+        catalog = whole if (whole / COLLECTION).exists() else self.subject.root
+        way_out = f"build it again: lsdb-ts sidecar {catalog}"
         if not file.exists():
             yield Fault(self.subject.name_of(file), None, "the file is missing", True, "sidecar", way_out=way_out)
         elif not is_sound(file):
             yield Fault(self.subject.name_of(file), None, "fails its checksum", way_out=way_out)
         elif sidecar is not None and not sidecar.is_current(self.path, (HEALPIX, *sidecar.columns)):
-            what = "was built for another state of the catalog, or other columns, and is not used"
+            what = "was built for another state of the catalog (a copy is one), or other columns, and is not used"
             yield Fault(self.subject.name_of(file), None, what, True, "sidecar", way_out=way_out)
 
 

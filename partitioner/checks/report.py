@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from partitioner.checks.fault import Fault
+from partitioner.checks.fault import AGAIN, Fault
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Report:
 
     @property
     def ways_out(self) -> tuple[str, ...]:
-        """What to do about the faults, each once."""
-        return tuple(dict.fromkeys(fault.way_out for fault in self.faults if fault.way_out))
+        """What to do about the faults, and about notes that something in particular can be done about; each once."""
+        told = [*self.faults, *(note for note in self.notes if note.way_out != AGAIN)]
+        return tuple(dict.fromkeys(fault.way_out for fault in told if fault.way_out))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form."""

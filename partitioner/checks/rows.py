@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdb_ts.schema import HEALPIX
+from lsdb_ts.schema import HEALPIX, is_nested
 from lsdb_ts.sky import Pixel, bad_positions, separation_arcsec, spatial_index
 from lsdb_ts.sky.pixel import MAX_ORDER, SKY_STOP, centre
 from partitioner.checks.fault import NOTHING, Fault, first
@@ -122,9 +122,10 @@ def _position_faults(table: pa.Table, place: NDArray[np.int64], expected: Expect
 
 
 def _nameless(table: pa.Table, expected: Expected, first_row: int) -> Iterator[Fault]:
-    """Yield rows without an id, in a catalog of ours of objects: nothing could belong to them."""
+    """Yield rows without an id, in a catalog of ours of objects: where rows belong to these, none could to them."""
     name = expected.id_column
     if name not in table.column_names or not table.column(name).null_count:
         return
     bad = table.column(name).is_null().to_numpy()
-    yield from first(expected.file, bad, f"has no {name}", first_row=first_row, is_note=not expected.is_ours)
+    is_named = expected.is_ours and any(is_nested(f) for f in table.schema)
+    yield from first(expected.file, bad, f"has no {name}", first_row=first_row, is_note=not is_named)

@@ -240,12 +240,25 @@ def open_table(table: Table) -> TableInput:
     SchemaError
         Two files disagree, or a column that a role needs is missing; names files and column.
     """
+    opened = opened_files(table)
+    return agreed_on(table, tuple(file for file, _ in opened), [contents.schema for _, contents in opened])
+
+
+def opened_files(table: Table) -> list[tuple[InputFile, Contents]]:
+    """Find the files of a table, and read the metadata or head of each; raises InputError."""
     sources = listed(table)
-    contents = list(each_of(_opened, sources))
-    files = tuple(InputFile(file, how, c.pieces) for (file, how), c in zip(sources, contents, strict=True))
-    _check_promises(files)
-    paths, schemas = [f.path for f in files], [c.schema for c in contents]
-    return TableInput(table.name, files, agreed(table, schemas, paths), UNIT_ROWS, UNIT_BYTES)
+    opened = [
+        (InputFile(file, how, contents.pieces), contents)
+        for (file, how), contents in zip(sources, each_of(_opened, sources), strict=True)
+    ]
+    _check_promises([file for file, _ in opened])
+    return opened
+
+
+def agreed_on(table: Table, files: tuple[InputFile, ...], schemas: Sequence[pa.Schema]) -> TableInput:
+    """Return the files of a table with the one schema that all of them can be read with; raises SchemaError."""
+    schema = agreed(table, schemas, [f.path for f in files])
+    return TableInput(table.name, files, schema, UNIT_ROWS, UNIT_BYTES)
 
 
 def _check_promises(files: Sequence[InputFile]) -> None:
@@ -301,11 +314,16 @@ def read_part(part: Part, schema: pa.Schema, columns: Sequence[str] | None = Non
 
 
 def _fitted(part: Part, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Read the batches of a part that have rows, as the types they must have."""
+    """Read the batches of a part that have rows, as the types they must have, with nothing where it has no column."""
+    absent = [schema.field(name) for name in part.reader.options.absent if name in schema.names]
+    there = pa.schema([f for f in schema if f not in absent])
     offset = 0
-    for batch in part.reader.read(part.file, part.first, part.stop, schema):
+    for batch in part.reader.read(part.file, part.first, part.stop, there):
         if batch.num_rows:
-            yield fitted(batch, schema, part.file, functools.partial(_row_of, part, offset))
+            rows = batch
+            for column in absent:
+                rows = rows.append_column(column, pa.nulls(batch.num_rows, column.type))
+            yield fitted(rows, schema, part.file, functools.partial(_row_of, part, offset))
             offset += batch.num_rows
 
 

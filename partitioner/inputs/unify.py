@@ -15,6 +15,11 @@ ALWAYS_KEPT = ("id", "parent_id", "ra", "dec", "time")
 
 _EXACT_BITS = {pa.float16(): 8, pa.float32(): 16, pa.float64(): 32}
 """Integers of up to so many bits are exact in a float."""
+_TYPES = {
+    **{role: pa.float64() for role in Roles.names() if role not in {"band", "quality"}},
+    **dict.fromkeys(("id", "parent_id"), pa.int64()),
+}
+"""Types of columns with a role, of which no file has a value."""
 _ROLE, _NO_ROLE = b"role", b"none"
 _OF_FILES = (b"PARQUET:",)
 """Beginnings of keys that a file writes for itself."""
@@ -37,7 +42,7 @@ def agreed(table: Table, schemas: Sequence[pa.Schema], paths: Sequence[str]) -> 
         Two files disagree, or a column that is named is missing; names files, column, and the way out.
     """
     _require(table, table.types, "read as another type", schemas[0], paths[0])
-    told = [_typed(table, schema) for schema in schemas]
+    told = [typed(table, schema) for schema in schemas]
     if table.columns:
         # What is left out need not agree.
         names = set(_chosen(table, told[0], schemas[0], paths[0]).names)
@@ -54,8 +59,8 @@ def _require(table: Table, columns: Iterable[str], what: str, schema: pa.Schema,
             )
 
 
-def _typed(table: Table, schema: pa.Schema) -> pa.Schema:
-    """Return a schema with the types that the survey says."""
+def typed(table: Table, schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a file with the types that the survey says they have."""
     told = table.types
     fields = [f.with_type(pa.type_for_alias(told[f.name])) if f.name in told else f for f in schema]
     return pa.schema(fields, metadata=schema.metadata)
@@ -76,8 +81,19 @@ def _chosen(table: Table, schema: pa.Schema, raw: pa.Schema, path: str) -> pa.Sc
     _require(table, table.columns, "kept", schema, path)
     key = [table.visit.on[0]] if table.visit is not None else []
     wanted = {*table.columns, *key, *(roles.get(role) for role in ALWAYS_KEPT)}
-    kept = pa.schema([f for f in schema if not table.columns or f.name in wanted], metadata=schema.metadata)
+    played = {column: role for role, column in roles.items()}
+    kept = pa.schema(
+        [_of_some_type(f, played.get(f.name)) for f in schema if not table.columns or f.name in wanted],
+        metadata=schema.metadata,
+    )
     return Roles(**{role: column for role, column in roles.items() if column in kept.names}).tag(kept)
+
+
+def _of_some_type(column: pa.Field, role: str | None) -> pa.Field:
+    """Return a column that has no value in any file as what its role asks for, or as text, which holds all else."""
+    if not pa.types.is_null(column.type):
+        return column
+    return column.with_type(_TYPES.get(str(role), pa.string()))
 
 
 def unify(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
@@ -87,7 +103,7 @@ def unify(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     integers become floats where each has its own; dictionaries count as what they hold, and columns of nothing as those
     of other files. Anything else that differs raises SchemaError: the result would depend on the file.
     """
-    first = [_plain(f) for f in schemas[0] if f.name != HEALPIX]
+    first = [plain_field(f) for f in schemas[0] if f.name != HEALPIX]
     types = {f.name: f.type for f in first}
     previous = None
     for schema, path in zip(schemas, paths, strict=True):
@@ -96,9 +112,7 @@ def unify(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
             _widen(types, schema, paths[0], path)
             previous = schema
     metadata = {k: v for k, v in (schemas[0].metadata or {}).items() if k not in {b"pandas", b"ARROW:schema"}}
-    # A column of nothing is text: the only type that whatever comes later would not be lost in.
-    known = {n: pa.string() if pa.types.is_null(kind) else kind for n, kind in types.items()}
-    return pa.schema([f.with_type(known[f.name]) for f in first], metadata=metadata or None)
+    return pa.schema([f.with_type(types[f.name]) for f in first], metadata=metadata or None)
 
 
 def _widen(types: dict[str, pa.DataType], schema: pa.Schema, first: str, path: str) -> None:
@@ -107,7 +121,7 @@ def _widen(types: dict[str, pa.DataType], schema: pa.Schema, first: str, path: s
     twice = next((name for name in names if names.count(name) > 1), None) if len({*names}) < len(names) else None
     if twice is not None:
         raise SchemaError(f'{path} has two columns called "{twice}"; rename one of them')
-    others = {f.name: _plain(f).type for f in schema if f.name != HEALPIX}
+    others = {f.name: plain_field(f).type for f in schema if f.name != HEALPIX}
     for name in (*types, *others):
         if name not in others or name not in types:
             has, lacks = (path, first) if name in others else (first, path)
@@ -115,7 +129,7 @@ def _widen(types: dict[str, pa.DataType], schema: pa.Schema, first: str, path: s
                 f'{lacks} has no column "{name}", which {has} has: the files of a table must agree; write one of '
                 "them again, or name the columns to keep with columns = [...] in the survey file"
             )
-        joint = _joint(types[name], others[name])
+        joint = joint_type(types[name], others[name])
         if joint is None:
             raise SchemaError(
                 f'the column "{name}" is {types[name]} in {first} and {others[name]} in {path}: the files of a table '
@@ -125,7 +139,7 @@ def _widen(types: dict[str, pa.DataType], schema: pa.Schema, first: str, path: s
         types[name] = joint
 
 
-def _plain(column: pa.Field) -> pa.Field:
+def plain_field(column: pa.Field) -> pa.Field:
     """Return a field without dictionaries, and without what files note for themselves."""
     marks = {_ROLE: _NO_ROLE} if (column.metadata or {}).get(_ROLE) == _NO_ROLE else {}
     noted = {k: v for k, v in (column.metadata or {}).items() if k != _ROLE and not k.startswith(_OF_FILES)}
@@ -153,7 +167,7 @@ def _part(part: pa.Field) -> pa.Field:
     return pa.field(part.name, _written_out(part.type), nullable=True, metadata=noted or None)
 
 
-def _joint(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+def joint_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
     """Return a type that holds the values of two exactly, or None."""
     if a == b:
         return a

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.ordering import order_by_group
+from lsdb_ts.kernels.ordering import order_by_group, order_by_key
 from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.store.write import memory_bits
 from partitioner.moving.rows import scattered, taken_table
@@ -81,15 +81,16 @@ def order_of(keys: Sequence[Indices]) -> Indices:
     [2, 1, 0]
     """
     first, *others = keys
-    order = np.argsort(first).astype(np.int64, copy=False)
-    ordered = first[order]
-    same = ordered[1:] == ordered[:-1]
-    if not same.any():
+    order: Indices = order_by_key(first)
+    if not others:
         return order
-    # Ties alone are sorted again: to sort by all keys takes many times as long.
+    # Ties alone are sorted by all keys.
+    same = np.diff(first[order]) == 0
     tied = np.flatnonzero(np.append(False, same) | np.append(same, False))
     rows = order[tied]
-    order[tied] = rows[np.lexsort((rows, *(key[rows] for key in reversed(others)), first[rows]))]
+    for key in (*reversed(others), first) if tied.size else ():
+        rows = rows[order_by_key(key[rows])]
+    order[tied] = rows
     return order
 
 

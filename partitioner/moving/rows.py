@@ -1,4 +1,4 @@
-"""Rows of tables taken by number, quickly: numbers without nulls as plain memory, all else by Arrow.
+"""Rows of tables taken by number, or put in another order, quickly: numbers without nulls as memory, all else by Arrow.
 
 Which rows are taken is decided by the stages.
 """
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lsdb_ts.kernels.ordering import places_in, put_in_places
 from lsdb_ts.sky.pixel import Indices
 
 
@@ -27,13 +28,33 @@ def taken(column: pa.ChunkedArray, order: Indices) -> pa.Array:
     return pa.Array.from_buffers(column.type, order.size, [None, buffer], null_count=0)
 
 
-def taken_table(tables: Sequence[pa.Table | pa.RecordBatch], order: Indices, schema: pa.Schema) -> pa.Table:
-    """Return rows of tables, numbered through all of them, in one piece and with the metadata of a schema."""
+def taken_table(
+    tables: Sequence[pa.Table | pa.RecordBatch], order: Indices, schema: pa.Schema, *, grouped: bool = False
+) -> pa.Table:
+    """Return all rows of tables, numbered through all of them, in an order, in one piece and with a schema's metadata.
+
+    Where rows are but ``grouped``, and keep their sequence otherwise, writing each value to its place is twice as quick
+    as looking for the value of each place.
+    """
+    places = places_in(order) if grouped else None
     columns = []
     for i, field in enumerate(schema):
         chunks = [c for t in tables for c in _chunks(t.column(i))]
-        columns.append(taken(pa.chunked_array(chunks, chunks[0].type if chunks else field.type), order))
+        column = pa.chunked_array(chunks, chunks[0].type if chunks else field.type)
+        columns.append(taken(column, order) if places is None or not _width(column) else _put(column, places))
     return pa.table(columns, schema=schema)
+
+
+def _put(column: pa.ChunkedArray, places: Indices) -> pa.Array:
+    """Return plain values, each in its place."""
+    width = _width(column)
+    buffer = pa.allocate_buffer(len(column) * width)
+    values = np.frombuffer(buffer, f"u{width}")
+    start = 0
+    for chunk in (c for c in column.chunks if len(c)):
+        put_in_places(_numbers(chunk, width), places[start : start + len(chunk)], values)
+        start += len(chunk)
+    return pa.Array.from_buffers(column.type, len(column), [None, buffer], null_count=0)
 
 
 def scattered(pieces: Sequence[pa.Array], order: Indices, kind: pa.DataType) -> pa.Array:
@@ -55,6 +76,8 @@ def _width(column: pa.ChunkedArray) -> int:
 
 def _numbers(array: pa.Array, width: int) -> NDArray[np.generic]:
     whole = np.frombuffer(array.buffers()[1], dtype=f"u{width}", count=array.offset + len(array))
+    # Some could be written to: kernels would be compiled for both kinds.
+    whole.flags.writeable = False
     return whole[array.offset :]
 
 

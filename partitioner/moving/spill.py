@@ -93,7 +93,7 @@ class Spill:
             return
         tables = [rows for rows, _ in held]
         order, offsets = order_by_group(np.concatenate([buckets for _, buckets in held]), self._n_buckets)
-        grouped = taken_table(tables, order, self._schema).to_batches()
+        grouped = taken_table(tables, order, self._schema, grouped=True).to_batches()
         for bucket in np.flatnonzero(np.diff(offsets)).tolist():
             start, stop = offsets[bucket : bucket + 2].tolist()
             self._writer.write_batch(grouped[0].slice(start, stop - start))

@@ -14,9 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PositionError
+from lsdb_ts.kernels.counting import add_counts, coarser_counts, count_cells, distinct_after
 from lsdb_ts.schema import Roles
 from lsdb_ts.sky import Layout, bad_positions, spatial_index
-from lsdb_ts.sky.pixel import Indices, cell_of
+from lsdb_ts.sky.pixel import MAX_ORDER, Indices
 from partitioner.inputs.tables import Chunk, PieceRows, TableInput, Unit, bad_input_as_value, floats, read_part
 
 FIRST_ORDER = 12
@@ -58,12 +59,12 @@ class Histogram:
         listed = list(parts)
         order = min([order, *(h.order for h in listed)])
         coarse = [h.coarser(order) for h in listed]
-        some = [h for h in coarse if h.cells.size]
-        cells = np.concatenate([NOWHERE, *(h.cells for h in some)])
-        counts = np.concatenate([NOWHERE, *(h.counts for h in some)])
-        if len(some) > 1:
-            by_place = np.argsort(cells)
-            cells, counts = _merged(cells[by_place], counts[by_place])
+        some = [(h.cells, h.counts) for h in coarse if h.cells.size] or [(NOWHERE, NOWHERE)]
+        while len(some) > 1:
+            # Two by two, so that none is gone through for each of the others.
+            added = [add_counts(*a, *b) for a, b in zip(some[::2], some[1::2], strict=False)]
+            some = [*added, *some[2 * len(added) :]]
+        cells, counts = some[0]
         bad = [h.first_bad for h in listed if h.first_bad]
         first_bad = min(bad, key=lambda b: (b.path, b.piece, b.row), default=None)
         rows: dict[tuple[str, int], int] = {}
@@ -76,23 +77,16 @@ class Histogram:
         """Return the histogram at a coarser order, or the same."""
         if order == self.order:
             return self
-        cells, counts = _merged(self.cells >> np.int64(2 * (self.order - order)), self.counts)
+        cells, counts = coarser_counts(self.cells, self.counts, 2 * (self.order - order))
         return dataclasses.replace(self, order=order, cells=cells, counts=counts)
 
     def with_at_most(self, cells: int, coarsest: int = 0) -> Histogram:
         """Return the histogram at the finest order at which no more pixels are occupied, but at least ``coarsest``."""
-        found = self
-        while found.cells.size > cells and found.order > coarsest:
-            found = found.coarser(found.order - 1)
-        return found
-
-
-def _merged(cells: Indices, counts: Indices) -> tuple[Indices, Indices]:
-    """Add up the counts of sorted pixels that come several times."""
-    begins = np.ones(cells.size, dtype=bool)
-    np.not_equal(cells[1:], cells[:-1], out=begins[1:])
-    starts = np.flatnonzero(begins)
-    return cells[starts], np.add.reduceat(counts, starts) if starts.size else counts
+        occupied = distinct_after(self.cells)[::2]
+        order = self.order
+        while occupied[self.order - order] > cells and order > coarsest:
+            order -= 1
+        return self.coarser(order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +141,13 @@ def _uncounted(unit: Unit) -> dict[tuple[str, int], int]:
 def _count_chunk(chunk: Chunk, look: Look) -> Histogram:
     ra, dec = positions(chunk.table, look.table.roles)
     bad = off_sky(ra, dec)
-    place = spatial_index(ra[~bad], dec[~bad])
+    n_bad = int(np.count_nonzero(bad))
+    place = spatial_index(ra[~bad], dec[~bad]) if n_bad else spatial_index(ra, dec)
     if look.within is not None:
         place = place[look.within.leaf_of(place) >= 0]
-    cells, counts = np.unique(cell_of(place, look.order), return_counts=True)
-    first = first_bad(chunk, ra, dec, bad) if bad.any() else None
-    return Histogram(look.order, cells, counts.astype(np.int64), int(bad.sum()), first, _rows_of(chunk))
+    cells, counts = count_cells(place, 2 * (MAX_ORDER - look.order))
+    first = first_bad(chunk, ra, dec, bad) if n_bad else None
+    return Histogram(look.order, cells, counts, n_bad, first, _rows_of(chunk))
 
 
 def first_bad(
@@ -174,8 +169,15 @@ def positions(table: pa.Table, roles: Roles) -> tuple[NDArray[np.float64], NDArr
 
 def off_sky(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which positions cannot be meant: NaN, |dec| > 90, or ra outside [-180, 360] (sentinels like -999)."""
+    if _spans(ra_deg, -180.0, 360.0) and _spans(dec_deg, -90.0, 90.0):
+        return np.zeros(ra_deg.size, dtype=bool)
     with np.errstate(invalid="ignore"):
         return bad_positions(ra_deg, dec_deg) | (ra_deg < -180.0) | (ra_deg > 360.0)
+
+
+def _spans(values: NDArray[np.float64], least: float, most: float) -> bool:
+    """Tell whether no value lies outside of limits; of values with a NaN among them, which it hides, that is not so."""
+    return not values.size or bool(values.min() >= least and values.max() <= most)
 
 
 def position_error(table: TableInput, found: Histogram) -> PositionError:

@@ -64,10 +64,11 @@ def _missing(table: Table, role: str, schema: pa.Schema) -> str:
         visit = (
             ', or take it from a table of visits: visit = {table = "visit", on = "visit", columns = ["expMidptMJD"]}'
         )
+    option = ", or say --ra COLUMN --dec COLUMN if it is the only table" if role in {"ra", "dec"} else ""
     more = ", ..." if len(schema.names) > 12 else ""
     return (
         f'the table "{table.name}" has no known {role} column{expected}: add {role} = "..." to '
-        f"[tables.{table.name}.roles]{visit}; there are: {', '.join(schema.names[:12])}{more}"
+        f"[tables.{table.name}.roles]{option}{visit}; there are: {', '.join(schema.names[:12])}{more}"
     )
 
 

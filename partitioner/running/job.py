@@ -38,11 +38,23 @@ class Overtaken(Exception):
 
 
 @contextmanager
-def at_work(planned: Plan, show: bool | None = None) -> Iterator[Job]:
-    """Be at work on a stored plan while the context is open; others may be too, and are named."""
+def at_work(planned: Plan, show: bool | None = None, part: tuple[str, Sequence[Piece]] | None = None) -> Iterator[Job]:
+    """Be at work on a stored plan while the context is open; others may be too, and are named.
+
+    Parameters
+    ----------
+    planned : Plan
+    show : bool, optional
+        Whether to show progress; by default where a person is looking.
+    part : (str, sequence of Piece), optional
+        A stage and pieces of it, if these are all that is to be done: times left are then those of them alone.
+    """
+    whole = loads(planned)
+    mine = whole if part is None else [load_of(*part)]
+    share = sum(load.cost for load in mine) / (sum(load.cost for load in whole) or 1.0)
     with (
         Presence(planned.work / LEASES) as presence,
-        Board(loads(planned), planned.estimate.seconds, show) as board,
+        Board(mine, planned.estimate.seconds * share, show) as board,
     ):
         for other in presence.others():
             board.note(f"{other} is at work on {planned.out} too: {other.command}")
@@ -51,12 +63,14 @@ def at_work(planned: Plan, show: bool | None = None) -> Iterator[Job]:
 
 def loads(planned: Plan) -> list[Load]:
     """Return how much there is to do in each stage, and at the end."""
-    found = []
-    for name in stages(planned):
-        listed = pieces(planned, name)
-        rows, size = sum(p.rows for p in listed), sum(p.bytes for p in listed)
-        found.append(Load(name, len(listed), rows, size, WEIGHTS[name]))
+    found = [load_of(name, pieces(planned, name)) for name in stages(planned)]
     return [*found, Load(FINISH, len(planned.products), 0, 0.0)]
+
+
+def load_of(stage: str, listed: Sequence[Piece]) -> Load:
+    """Return how much there is to do in some pieces of a stage."""
+    rows, size = sum(p.rows for p in listed), sum(p.bytes for p in listed)
+    return Load(stage, len(listed), rows, size, WEIGHTS[stage])
 
 
 @dataclass(eq=False)

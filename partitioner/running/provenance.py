@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lsdb_ts.store.files import AnyPath
-from lsdb_ts.store.provenance import Provenance, hashed
+from lsdb_ts.store.provenance import Input, Provenance, hashed
 from partitioner.account import Account
 from partitioner.planning.plan import Plan, identity
 
@@ -33,9 +33,14 @@ def provenance_of(planned: Plan, account: Account) -> Provenance:
     return Provenance(
         "repartition",
         {"name": asked["name"], "on_bad": asked["on_bad"], "tables": tables},
-        hashed(_files(planned)),
+        inputs_of(planned),
         {"tables": counted["tables"], "catalogs": counted["catalogs"]},
     )
+
+
+def inputs_of(planned: Plan) -> tuple[Input, ...]:
+    """Return the input files of a plan with their hashes, for which their ends are read."""
+    return hashed(_files(planned))
 
 
 def _files(planned: Plan) -> Iterator[tuple[AnyPath, Mapping[str, Any]]]:

@@ -145,7 +145,7 @@ def task(
     planned = load(out)
     chosen = _chosen(pieces(planned, stage), stage, index, share)
     try:
-        with at_work(planned, show) as job:
+        with at_work(planned, show, (stage, chosen)) as job:
             job.do(stage, chosen)
     except Overtaken:
         _made_by_others(planned.out)

@@ -144,7 +144,12 @@ class Survey:
 
     @classmethod
     def of_single_table(
-        cls, files: str | Sequence[str], ra: str, dec: str, name: str = "catalog", **options: Any
+        cls,
+        files: str | Sequence[str],
+        ra: str | None = None,
+        dec: str | None = None,
+        name: str = "catalog",
+        **options: Any,
     ) -> Survey:
         """Describe a survey of one table, of which only the coordinates (ICRS degrees) need to be known.
 
@@ -152,8 +157,8 @@ class Survey:
         ----------
         files : str or sequence of str
             Paths, folders, glob patterns or URLs.
-        ra, dec : str
-            Columns of the position.
+        ra, dec : str, optional
+            Columns of the position; HATS and HiPSCat catalogs tell theirs, and what else their columns mean.
         name : str, optional
             Name of the catalog.
         **options

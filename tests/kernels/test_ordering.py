@@ -1,15 +1,27 @@
 """Rows put in order quickly are in the order that slow sorting gives."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lsdb_ts.kernels.mixing import mix_keys, pair_keys, sum_of_mixed
-from lsdb_ts.kernels.ordering import find_rows, mark_repeats, order_by_group, sort_groups, stretch_of
+from lsdb_ts.kernels.ordering import (
+    find_rows,
+    mark_repeats,
+    order_by_group,
+    order_by_key,
+    places_in,
+    put_in_places,
+    sort_groups,
+    stretch_of,
+)
 
 TIMES = st.sampled_from([0.0, -1.5, 2.0, np.nan, np.inf])
 ROWS = st.lists(st.tuples(st.integers(0, 3), TIMES, st.integers(0, 2)), max_size=120)
 KEYS = st.integers(0, 2**64 - 1)
+NEAR = st.integers(2**61, 2**61 + 3)
+"""Keys that share their leading bits, where others are far."""
 
 
 def columns(rows) -> list[np.ndarray]:
@@ -29,6 +41,32 @@ def test_groups_are_sorted_by_time_then_number_then_sequence(rows, with_numbers)
     wanted = sorted(range(len(rows)), key=lambda i: (group[i], late[i], number[i] if with_numbers else 0, i))
     assert order.tolist() == wanted
     assert np.diff(offsets).tolist() == [int((group == g).sum()) for g in range(4)]
+
+
+@given(st.lists(st.one_of(NEAR, st.integers(-(2**63), 2**63 - 1)), max_size=300))
+def test_the_order_by_a_key_is_that_of_a_stable_sort(keys):
+    order = order_by_key(np.array(keys, dtype=np.int64))
+
+    assert order.tolist() == sorted(range(len(keys)), key=lambda i: keys[i])
+
+
+@pytest.mark.parametrize("crowd", [2**3, 2**20, 2**40])
+def test_crowded_keys_are_sorted_by_their_last_bits_too(crowd):
+    rng = np.random.default_rng(8)
+    everywhere, crowded = rng.integers(-(2**62), 2**62, 3000), 10**17 + rng.integers(0, crowd, 3000)
+    keys = rng.permutation(np.concatenate([everywhere, crowded]))
+
+    assert order_by_key(keys).tolist() == np.argsort(keys, kind="stable").tolist()
+
+
+@given(st.permutations(range(20)))
+def test_values_put_in_their_places_are_those_taken_in_order(order):
+    values, order = np.arange(20, dtype=np.uint16) * 7, np.array(order)
+    found = np.zeros_like(values)
+
+    put_in_places(values, places_in(order), found)
+
+    assert found.tolist() == values[order].tolist()
 
 
 @given(ROWS, st.integers(1, 60))

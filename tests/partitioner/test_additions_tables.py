@@ -15,7 +15,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.read import read_rows
 from partitioner import Survey, run, verify
-from partitioner.additions import append, compact
+from partitioner.additions import append, compact, forecast_append
 
 FOLLOWING = """
 name = "fv"
@@ -128,7 +128,12 @@ def test_rows_that_follow_others_and_look_visits_up_are_added_as_they_came_in(tm
 
     with pytest.raises(PlanError, match="name the files of their visits, too: visit=FILES"):
         append(tmp_path / "some", {"source": files["source-2"]})
-    append(tmp_path / "some", {"source": files["source-2"], "visit": files["visit"]})
+    night = {"source": files["source-2"], "visit": files["visit"]}
+    told = forecast_append(tmp_path / "some", night)
+    done = append(tmp_path / "some", night)
+    expected, found = ([(t.became, t.added, t.orphans) for t in one.tables] for one in (told, done))
+    assert found == expected
+    assert [t.partitions for t in told.catalogs] == [w.files for w in done.catalogs if "arcs" not in w.path]
     append(tmp_path / "some", {"object": files["object-2"]})
 
     assert verify(tmp_path / "some").ok

@@ -4,11 +4,14 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lsdb_ts.store.hats import open_hats
+from lsdb_ts.store.thumbnail import THUMBNAIL, thumbnail
+from lsdb_ts.store.write import Leaf
 from partitioner import begin, plan, run
 from partitioner.moving import curves, gather, merge
 from partitioner.moving.merge import in_order, order_of
@@ -63,6 +66,17 @@ def test_catalogs_merged_on_disk_are_those_sorted_in_memory_byte_for_byte(raw, f
     run(tmp_path / "out")
 
     assert digest(tmp_path / "out") == digest(finished)
+
+
+@pytest.mark.parametrize("folder", ["sim", "source/source"])
+def test_the_thumbnail_shows_the_first_row_of_each_partition_light_curve_and_all(finished, folder):
+    catalog = open_hats(finished / folder)
+    leaves = [Leaf(p, pq.read_metadata(catalog.leaf_path(p)).num_rows, 0) for p in catalog.layout]
+
+    shown = pq.read_table(finished / folder / THUMBNAIL)
+
+    assert 3 < shown.num_rows <= len(leaves)
+    assert shown.equals(thumbnail(finished / folder, leaves, shown.schema))
 
 
 @given(st.lists(st.floats(allow_nan=True, width=64), max_size=20))

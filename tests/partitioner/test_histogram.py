@@ -1,5 +1,6 @@
 """Counting rows per pixel, and rows that are nowhere."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from lsdb_ts.errors import PositionError
 from lsdb_ts.schema import Roles
 from lsdb_ts.testing import hard_sky
 from partitioner.inputs.tables import open_table
+from partitioner.planning import histogram, measure
 from partitioner.planning.histogram import FIRST_ORDER, Histogram, Look, count_unit
 from partitioner.planning.plan import plan
 from partitioner.surveys.survey import Survey, Table
@@ -49,6 +51,26 @@ def test_histograms_add_up():
 
     assert total.cells.tolist() == [1, 5, 9]
     assert total.counts.tolist() == [2, 13, 1]
+
+
+@pytest.mark.parametrize("most", [1, 40, 10**6])
+def test_the_histogram_does_not_depend_on_when_counts_are_added_up(tmp_path, monkeypatch, most):
+    ra, dec = hard_sky(900, seed=4)
+    paths = [str(tmp_path / f"{i}.parquet") for i in range(9)]
+    for i, path in enumerate(paths):
+        pq.write_table(pa.table({"ra": ra[i::9], "dec": dec[i::9]}), path)
+    table = dataclasses.replace(open_table(Table("stars", tuple(paths), Roles(ra="ra", dec="dec"))), unit_rows=100)
+    look = Look(table, FIRST_ORDER)
+    monkeypatch.setattr(histogram, "MOST_CELLS", most)
+    monkeypatch.setattr(measure, "MOST_CELLS", most)
+
+    found = measure._counted(look, count_unit, show=False)
+
+    whole = Histogram.add([count_unit(look, unit) for unit in table.units], FIRST_ORDER).with_at_most(most)
+    assert len(table.units) == 9
+    assert found.order == whole.order
+    assert found.cells.tolist() == whole.cells.tolist()
+    assert found.counts.tolist() == whole.counts.tolist()
 
 
 @pytest.mark.parametrize(

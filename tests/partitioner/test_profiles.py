@@ -9,7 +9,7 @@ import pytest
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles, unit_of
-from partitioner import Survey, plan
+from partitioner import Survey, append, plan, run
 from partitioner.surveys import profiles
 
 IDS = {"id", "parent_id"}
@@ -96,3 +96,45 @@ def test_roles_a_file_lists_take_the_place_of_those_of_its_profile(tmp_path):
 
     assert table.known_roles["time"] == ("mjd",)
     assert table.roles == Roles(flux="calibFlux")
+
+
+def test_the_bands_of_one_gaia_transit_are_rows_of_their_own(tmp_path):
+    """G, BP and RP share their transit_id: it is no id of a row, by which two of them would be taken for one."""
+    n = 4
+    sources = {"source_id": np.arange(n), "ra": np.arange(n) * 1.0, "dec": np.zeros(n)}
+    pq.write_table(pa.table(sources), tmp_path / "gaia_source.parquet")
+    epochs = {"source_id": np.repeat(np.arange(n), 3), "transit_id": np.repeat(np.arange(n) + 10**15, 3)}
+    epochs |= {"band": np.tile(["G", "BP", "RP"], n), "time": np.repeat(1700.0 + np.arange(n), 3)}
+    epochs |= {"flux": np.ones(3 * n), "flux_error": np.ones(3 * n)}
+    later = {**epochs, "transit_id": epochs["transit_id"] + 100, "time": epochs["time"] + 50}
+    pq.write_table(pa.table(epochs), tmp_path / "epoch_photometry.parquet")
+    pq.write_table(pa.table(later), tmp_path / "later.parquet")
+    toml = profiles.text("gaia")
+    for name in ("gaia_source", "epoch_photometry"):
+        toml = toml.replace(f'[tables.{name}]\nfiles = ""', f'[tables.{name}]\nfiles = "{name}.parquet"')
+    (tmp_path / "gaia.toml").write_text(toml)
+
+    made = run(Survey.read(tmp_path / "gaia.toml"), tmp_path / "gaia")
+    done = append(tmp_path / "gaia", {"epoch_photometry": [str(tmp_path / "later.parquet")]})
+
+    assert [(t.rows_out, t.duplicated) for t in made.tables if t.table == "epoch_photometry"] == [(3 * n, 0)]
+    assert [(t.added, t.known) for t in done.tables] == [(3 * n, 0)]
+
+
+def test_the_light_curves_of_ztf_are_taken_as_lists_or_in_one_column(tmp_path):
+    columns = {"objectid": [1, 2], "filterid": [1, 2], "fieldid": [5, 5], "rcid": [7, 7], "nepochs": [2, 1]}
+    columns |= {"objra": [10.0, 20.0], "objdec": [0.0, 1.0]}
+    lists = {"hmjd": [[1.0, 2.0], [3.0]], "mag": [[18.0, 18.1], [19.0]], "magerr": [[0.1, 0.1], [0.2]]}
+    lists |= {"clrcoeff": [[0.0, 0.0], [0.0]], "catflags": [[0, 0], [0]]}
+    curves = pa.StructArray.from_arrays([pa.array(values) for values in lists.values()], list(lists))
+    forms = {"lists": {**columns, **lists}, "hats": {**columns, "lightcurve": curves}}
+    for name, table in forms.items():
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+        toml = profiles.text("ztf").partition("# Objects, and sources")[0]
+        (tmp_path / "ztf.toml").write_text(toml.replace('files = ""', f'files = "{name}.parquet"', 1))
+
+        planned = plan(Survey.read(tmp_path / "ztf.toml"), tmp_path / name)
+
+        roles = planned.roles("lightcurve")
+        assert (roles.id, roles.ra, roles.dec, roles.band) == ("objectid", "objra", "objdec", "filterid")
+        assert roles.time == ("hmjd" if name == "lists" else None)

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from lsdb_ts.errors import InputError, SchemaError
 from lsdb_ts.schema import Roles
+from lsdb_ts.store.hats import open_hats
+from partitioner import Survey, append, run, verify
 from partitioner.inputs.readers import lines
 from partitioner.inputs.tables import open_table, read_unit
 from partitioner.surveys.survey import Table
+from tests.partitioner.conftest import TOML
 
 
 def table_of(path: Path, **more) -> Table:
@@ -75,6 +78,25 @@ def test_a_file_with_a_header_and_no_rows_is_a_part_of_its_table(tmp_path):
     text(tmp_path, "a,b\n1.5,x\n", "1.csv")
 
     assert read(tmp_path).to_pydict() == {"a": [1.5], "b": ["x"]}
+
+
+def test_files_of_which_all_have_only_a_header_are_a_table_without_rows(raw, tmp_path):
+    """A survey of which no source has come in yet has no light curves, and the night that brings them can be added."""
+    sources = pq.read_table(raw.folder / "source-0.parquet")
+    text(tmp_path, ",".join(sources.column_names) + "\n", "sources.csv")
+    toml = TOML.format(max_rows=100).replace('["source-*.parquet"]', f'"{tmp_path}/sources.csv"')
+    toml = toml.replace(', forced_source = "forced"', "").partition("[tables.forced_source]")[0]
+    toml = toml.replace('"object-', f'"{raw.folder}/object-').replace("standalone = true", "standalone = false")
+    (tmp_path / "survey.toml").write_text(toml)
+
+    account = run(Survey.read(tmp_path / "survey.toml"), tmp_path / "out")
+
+    assert [(t.rows_in, t.rows_out) for t in account.tables if t.table == "source"] == [(0, 0)]
+    curves = open_hats(tmp_path / "out").schema.field("lc").type
+    assert curves.field("midpointMjdTai").type.value_type == pa.float64()
+    assert verify(tmp_path / "out").ok
+    night = append(tmp_path / "out", {"source": [str(raw.folder / "source-0.parquet")]})
+    assert night.tables[0].added + night.tables[0].orphans == sources.num_rows
 
 
 def test_a_column_of_nothing_takes_the_type_of_other_files_and_is_else_text(tmp_path):

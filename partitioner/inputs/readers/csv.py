@@ -40,7 +40,7 @@ class CsvReader:
             pieces = lines.pieces(file)
             if head.is_whole and len(pieces) == 1:
                 pieces = (Piece(rows.num_rows, rows.nbytes),)
-            return Contents(rows.schema, pieces)
+            return Contents(rows.schema, pieces, guessed=True)
 
     def read(self, file: File, first: int, stop: int, schema: pa.Schema) -> Iterator[pa.Table]:
         """Read the lines that begin in some stretches of the file."""

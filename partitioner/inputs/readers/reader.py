@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lsdb_ts.errors import InputError, LsdbTsError
 from partitioner.inputs.readers.access import File, raw, unpacked
@@ -52,6 +53,8 @@ class Contents:
     schema: pa.Schema
     """With units, UCDs and descriptions in the metadata of its fields (``unit``, ``ucd``, ``description``)."""
     pieces: tuple[Piece, ...]
+    guessed: bool = False
+    """Whether the types are only guessed from some values."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Options:
     """(role, column), as the catalog tells that the file is in."""
     promised: tuple[str, int] | None = None
     """That catalog, and how many rows it says it has."""
+    absent: tuple[str, ...] = ()
+    """Columns of the table that the file lacks, and whose values are null for that."""
 
 
 PLAIN = Options()
@@ -207,7 +212,7 @@ def described(column: pa.Field, unit: Any = None, ucd: Any = None, description: 
 
 
 def fitted(table: pa.Table, schema: pa.Schema, file: File, first_row: Callable[[], int]) -> pa.Table:
-    """Return the columns of a schema with its types; no value is rounded.
+    """Return the columns of a schema with its types; floats may be rounded to shorter ones, nothing else is.
 
     Parameters
     ----------
@@ -228,11 +233,15 @@ def fitted(table: pa.Table, schema: pa.Schema, file: File, first_row: Callable[[
     if chosen.schema.equals(schema, check_metadata=True):
         return chosen
     try:
-        return chosen.cast(schema)
+        made = chosen.cast(schema)
     except pa.ArrowException:
         for column in schema:
             _check_column(chosen.column(column.name), column, file, first_row)
         raise
+    for column, before, after in zip(schema, chosen.columns, made.columns, strict=True):
+        if _is_beyond(before, after):
+            _check_column(before, column, file, first_row)
+    return made
 
 
 def _check_column(values: pa.ChunkedArray, column: pa.Field, file: File, first_row: Callable[[], int]) -> None:
@@ -251,10 +260,17 @@ def _check_column(values: pa.ChunkedArray, column: pa.Field, file: File, first_r
 
 def _casts(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
     try:
-        values.cast(kind)
+        return not _is_beyond(values, values.cast(kind))
     except pa.ArrowException:
         return False
-    return True
+
+
+def _is_beyond(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
+    """Tell whether finite numbers have become infinite, because the floats that hold them now do not go so far."""
+    if not (pa.types.is_floating(before.type) and pa.types.is_floating(after.type)) or before.type == after.type:
+        return False
+    infinite = pc.is_inf(after)
+    return bool(pc.any(infinite).as_py()) and bool(pc.any(pc.and_(infinite, pc.is_finite(before))).as_py())
 
 
 def misfit(file: File, row: int, column: pa.Field, value: Any, out: str = "") -> InputError:
