@@ -7,7 +7,7 @@ importing it takes longer than writing a small catalog.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +53,7 @@ class CatalogInfo:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def finish_catalog(
-    root: Path, info: CatalogInfo, leaves: Iterable[Leaf], first_row: Callable[[Leaf], pa.Table] | None = None
-) -> None:
+def finish_catalog(root: Path, info: CatalogInfo, leaves: Iterable[Leaf]) -> None:
     """Write the metadata that turn finished leaves into a HATS catalog.
 
     ``hats.properties``, written last, makes it openable.
@@ -68,8 +66,6 @@ def finish_catalog(
         Name, kind, schema and the like.
     leaves : iterable of Leaf
         Every leaf of the catalog.
-    first_row : callable, optional
-        Finds the first row of a leaf that has some where that is quicker than to decode its file.
     """
     done = sorted(leaves, key=lambda leaf: leaf.pixel.start)
     layout = Layout.of(leaf.pixel for leaf in done)
@@ -85,7 +81,7 @@ def finish_catalog(
             pool.submit(_write, root / "partition_info.csv", _partition_info(layout)),
         ]
         if info.kind in _OF_SKY and done:
-            written.append(pool.submit(_write_thumbnail, root, info, done, first_row))
+            written.append(pool.submit(_write_thumbnail, root, info, done))
         content = skymap_file(skymap)
         written += [pool.submit(_write, root / name, content) for name in SKYMAPS]
         written += [pool.submit(_write, root / skymap_name(m.order), skymap_file(m)) for m in coarser]
@@ -236,10 +232,8 @@ def _write_footers(root: Path, info: CatalogInfo, leaves: Sequence[Leaf], statis
         _write_small(root / STATISTICS, table)
 
 
-def _write_thumbnail(
-    root: Path, info: CatalogInfo, leaves: Sequence[Leaf], first_row: Callable[[Leaf], pa.Table] | None
-) -> None:
-    _write_small(root / THUMBNAIL, thumbnail(root, leaves, info.schema, info.suffix, first_row))
+def _write_thumbnail(root: Path, info: CatalogInfo, leaves: Sequence[Leaf]) -> None:
+    _write_small(root / THUMBNAIL, thumbnail(root, leaves, info.schema, info.suffix))
 
 
 def _write_small(path: Path, table: pa.Table) -> None:

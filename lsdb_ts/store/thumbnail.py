@@ -5,7 +5,7 @@ It is put in its place next door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,13 +21,7 @@ _BUFFER_BYTES = 64 << 10
 """So much of each column is read at once, for only its first value is wanted."""
 
 
-def thumbnail(
-    root: Path,
-    leaves: Sequence[Leaf],
-    schema: pa.Schema,
-    suffix: str = FILE,
-    first_row: Callable[[Leaf], pa.Table] | None = None,
-) -> pa.Table:
+def thumbnail(root: Path, leaves: Sequence[Leaf], schema: pa.Schema, suffix: str = FILE) -> pa.Table:
     """Return the first row of each partition; of many, of some that are evenly spread over the catalog.
 
     Parameters
@@ -40,8 +34,6 @@ def thumbnail(
         That of the catalog.
     suffix : str, optional
         Whether each partition is a file, or a folder of files.
-    first_row : callable, optional
-        Finds the first row of a partition that has some where that is quicker than to decode its file.
 
     Returns
     -------
@@ -51,9 +43,8 @@ def thumbnail(
     filled = [leaf for leaf in leaves if leaf.rows]
     n = min(len(filled), _MOST_ROWS, max((leaf.rows for leaf in filled), default=0))
     chosen = [filled[i] for i in np.linspace(0, len(filled) - 1, n).round().astype(int).tolist()]
-    find = first_row or (lambda leaf: _first_row(leaf_files(root, leaf.pixel, suffix)[0], schema))
     with ThreadPoolExecutor(thread_name_prefix="thumbnail") as pool:
-        rows = list(pool.map(find, chosen))
+        rows = list(pool.map(lambda leaf: _first_row(leaf_files(root, leaf.pixel, suffix)[0], schema), chosen))
     return pa.concat_tables([schema.empty_table(), *rows])
 
 

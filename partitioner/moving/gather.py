@@ -23,11 +23,10 @@ from lsdb_ts.store.write import Leaf, LeafFile, Unflushed, flush_names, leaf_pat
 from partitioner.account import Tally, has_number, integers, row_keys
 from partitioner.inputs.tables import bad_input_as_value
 from partitioner.moving.curves import Curves, curves_of
-from partitioner.moving.first_rows import write_first_rows
 from partitioner.moving.merge import Keys, Ordered, in_order
 from partitioner.moving.nest import Nesting
 from partitioner.moving.shard import scratch
-from partitioner.moving.spill import Place, Spill, read_bucket
+from partitioner.moving.spill import Spill, read_bucket
 from partitioner.planning.estimate import IN_MEMORY_BYTES
 from partitioner.planning.plan import Plan
 from partitioner.planning.product import Product
@@ -56,11 +55,6 @@ class Gathering:
     def margin_root(self) -> Path:
         """Folder of its margin."""
         return self.planned.out / self.product.folder / self.product.margin_name
-
-    @property
-    def first_rows(self) -> Place:
-        """Where the first rows of its leaves are kept until its thumbnail is made."""
-        return scratch(self.planned, "first", self.product.table)
 
     @functools.cached_property
     def nestings(self) -> tuple[Nesting, ...]:
@@ -106,7 +100,6 @@ def gather(work: Gathering, bucket: Bucket) -> dict[str, Any]:
         made = _Gather(work, bucket.number, opened)
         for i in range(*product.leaves_of(bucket.number).indices(len(product.layout))):
             made.leaf(i)
-        write_first_rows(work.first_rows.file(bucket.number), work.schema, made.first_rows)
         leaves = made.disk.flushed()
     return {
         "leaves": [leaf.to_json() for leaf in leaves],
@@ -145,8 +138,6 @@ class _Gather:
         self.margin = opened.enter_context(_Margin(work, bucket))
         self.disk = opened.enter_context(_Disk(work.root))
         self.kept = Tally()
-        self.first_rows: list[pa.Table] = []
-        """Of the leaves that have some."""
         self.large: list[int] = []
 
     def leaf(self, i: int) -> None:
@@ -163,8 +154,6 @@ class _Gather:
                 self.kept += Tally.of(row_keys(group, self.work.id))
                 self.margin.add(group, i)
                 file.add(group)
-                if start == first and end > start:
-                    self.first_rows.append(group.take([0]))
             self.disk.wait_for(file.close())
 
     def _bytes(self, first: int, stop: int) -> int:

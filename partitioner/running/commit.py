@@ -18,7 +18,6 @@ from lsdb_ts.store.provenance import PROVENANCE_KEY
 from lsdb_ts.store.seal import seal
 from lsdb_ts.store.write import atomic, remove_leftovers
 from partitioner.account import Account
-from partitioner.moving.first_rows import first_rows
 from partitioner.moving.gather import Gathering
 from partitioner.planning.plan import Plan
 from partitioner.planning.product import Product
@@ -77,8 +76,7 @@ def clear(out: Path) -> None:
 
 def _commit(work: Gathering, ledger: Ledger) -> None:
     planned, product = work.planned, work.product
-    info = _info(work, _followed(product, ledger))
-    finish_catalog(work.root, info, ledger.leaves(product), first_rows(work.first_rows, product))
+    finish_catalog(work.root, _info(work, _followed(product, ledger)), ledger.leaves(product))
     margins = []
     if product.margin_arcsec > 0:
         finish_catalog(work.margin_root, _info(work, {}, margin=True), ledger.leaves(product, MARGIN))

@@ -204,8 +204,6 @@ def _made(planned: Plan, piece: Piece, entry: Entry) -> Iterable[tuple[Path, int
         root = work.root if piece.kind == GATHER else work.margin_root
         for leaf in entry["leaves"]:
             yield leaf_path(root, Pixel(leaf["order"], leaf["number"])), leaf["bytes"]
-        if piece.kind == GATHER:
-            yield work.first_rows.file(piece.number), 1
         if piece.kind == GATHER and work.product.margin_arcsec > 0:
             yield scratch(planned, "margin", piece.table).file(piece.number), 1
 
