@@ -29,6 +29,8 @@ CATALOGS = 10
 ROWS = 1_000_000
 OBJECTS = 20_000
 STARTS = 5
+CALLS = 60
+"""Warm calls of a question, at most: Python itself takes some ten calls to be warm."""
 RADIUS_ARCSEC = 1.0
 GOALS = {"one": 0.005, "ten": 0.5, "import lsdb_ts": 0.3, "lsdb-ts --help": 0.4, "first crossmatch": 1.0}
 
@@ -87,7 +89,7 @@ def questions(folder: Path, rounds: int) -> list[dict]:
     }
     found = []
     for key, case in cases.items():
-        carry_out(case, rounds, 10, 3.0)
+        carry_out(case, rounds, CALLS, 3.0)
         answers = {calls[-1]["rows"] for calls in case.warm.values()}
         if len(answers) != 1:
             raise SystemExit(f"{case.title}: the sides disagree: {answers}")
