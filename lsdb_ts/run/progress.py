@@ -45,7 +45,9 @@ def showing(how: Show | None) -> Iterator[None]:
 
 def watched() -> bool:
     """Tell whether a person is looking: a terminal, or a notebook."""
-    if "ipykernel" in sys.modules:
+    # Its package may be loaded by whatever else is at work: only a kernel that runs is a notebook.
+    python = sys.modules.get("IPython")
+    if python is not None and hasattr(python.get_ipython(), "kernel"):
         # Without its widgets a notebook can only print bars one below the other.
         return importlib.util.find_spec("ipywidgets") is not None
     return sys.stderr.isatty()

@@ -12,12 +12,6 @@ from lsdb_ts.run.board import Board, Load
 from lsdb_ts.run.progress import Show, amount, how_to_show, showing, stage
 
 
-@pytest.fixture(autouse=True)
-def not_in_a_notebook(monkeypatch):
-    """Another test may have loaded what tells a notebook."""
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-
-
 def loads():
     return [Load("shard", 12_345, 10**9, 40e9), Load("gather", 99_999, 10**9, 40e9, 2.0)]
 
@@ -30,6 +24,21 @@ def work(board):
                 board.advance(load, 81_000, 3.2e6, fresh=True)
             board.end(load)
         board.note("something by the way")
+
+
+def test_a_notebook_is_a_kernel_that_runs_not_a_package_that_is_loaded():
+    import ipykernel.kernelapp
+    import nbformat
+    from nbclient import NotebookClient
+
+    assert "IPython" in sys.modules
+    assert not progress.watched()
+    assert not ipykernel.kernelapp.IPKernelApp.initialized()
+
+    asked = nbformat.v4.new_code_cell("from lsdb_ts.run.progress import watched; print(watched())")
+    notebook = nbformat.v4.new_notebook(cells=[asked])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    assert notebook.cells[0].outputs[0].text == "True\n"
 
 
 def test_nobody_looks_so_nothing_is_shown(capsys):
