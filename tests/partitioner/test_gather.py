@@ -15,7 +15,7 @@ from lsdb_ts.store.write import Leaf
 from partitioner import begin, plan, run
 from partitioner.moving import curves, gather, merge
 from partitioner.moving.merge import in_order, order_of
-from tests.partitioner.test_resume import digest
+from tests.partitioner.runs import digest
 
 SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("text", pa.string()), ("row", pa.float64())])
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 2)), max_size=12)

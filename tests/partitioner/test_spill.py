@@ -1,5 +1,6 @@
 """Scratch files: every row comes back from the bucket it was sent to, from the files that have some, and once."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partitioner import run
+from partitioner import begin, plan, run
 from partitioner.moving import spill
 from partitioner.moving.spill import Place, Spill, is_whole, read_bucket, write_index, written_here
-from tests.partitioner.test_resume import digest
+from tests.partitioner.runs import MADE, copied, digest
 
 BATCHES = st.lists(st.lists(st.integers(0, 6), max_size=20), max_size=4)
 SCHEMA = pa.schema([("row", pa.int64()), ("text", pa.string()), ("maybe", pa.float32()), ("yes", pa.bool_())])
@@ -98,11 +99,11 @@ def test_scratch_files_are_not_trusted_after_their_machine_was_started_anew():
 
 FULL = """
 import resource, signal, sys
-from partitioner import Survey, run
+from partitioner import run
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
-    run(Survey.read(sys.argv[1]), sys.argv[2], show=False)
+    run(sys.argv[1], show=False)
 except Exception as error:
     print(error)
 """
@@ -111,12 +112,14 @@ except Exception as error:
 @pytest.mark.parametrize("most_bytes", [30_000, 100_000])
 def test_a_full_disk_is_named_and_a_later_run_goes_on(make_raw, tmp_path, most_bytes):
     raw = make_raw(tmp_path / "raw", n=2_000, max_rows=1_000)
-    command = [sys.executable, "-c", FULL, str(raw.folder / "survey.toml"), str(tmp_path / "out"), str(most_bytes)]
+    begin(dataclasses.replace(plan(raw.survey, tmp_path / "whole", show=False), made=MADE))
+    out = copied(tmp_path / "whole", tmp_path / "out")
+    command = [sys.executable, "-c", FULL, str(out), str(most_bytes)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert "no room to write" in told
     assert "bytes free on that disk" in told
-    assert str(tmp_path / "out") in told
-    run(raw.survey, tmp_path / "out")
-    run(raw.survey, tmp_path / "whole")
-    assert digest(tmp_path / "out") == digest(tmp_path / "whole")
+    assert str(out) in told
+    run(out)
+    run(tmp_path / "whole")
+    assert digest(out) == digest(tmp_path / "whole")
