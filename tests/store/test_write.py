@@ -12,6 +12,7 @@ from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import Pixel
 from lsdb_ts.sky.pixel import cell_of
 from lsdb_ts.store import write
+from lsdb_ts.store.encoding import COMPRESSION_LEVEL, LIGHT_LEVEL, Encoding
 from lsdb_ts.store.read import read_rows
 from lsdb_ts.store.write import Leaf, atomic, begin_leaf, leaf_path, write_leaf
 from tests.store.catalogs import places, rows_of_pixel, stars
@@ -165,6 +166,38 @@ def test_what_compression_does_not_shorten_is_stored_as_it_is_and_all_else_compr
     first = leaf_path(tmp_path, HOME).read_bytes()
     write_leaf(table, tmp_path / "again", HOME)
     assert leaf_path(tmp_path / "again", HOME).read_bytes() == first
+
+
+def test_floats_that_are_noise_are_compressed_lightly_and_cost_little_room_for_it(tmp_path):
+    n = 20_000
+    random = np.random.default_rng(3)
+    table = pa.table(
+        {
+            HEALPIX: np.sort(random.integers(HOME.start, HOME.stop, n)),
+            "noise": random.normal(size=n),
+            "coarse": np.round(np.repeat(random.normal(size=n // 4), 4), 2),
+            "few": pa.array([None] * (n - 3) + [0.25, 0.5, np.inf]),
+        }
+    )
+    assert Encoding.of(table).light == {"noise"}
+    assert Encoding.of(table.slice(0, 4_000)).light == set()
+    options = Encoding.of(table).options()
+    assert options["compression_level"] == {"noise": LIGHT_LEVEL, "coarse": COMPRESSION_LEVEL, "few": COMPRESSION_LEVEL}
+    write_leaf(table, tmp_path, HOME)
+    assert pq.read_table(leaf_path(tmp_path, HOME), page_checksum_verification=True).equals(table)
+    for name in ("noise", "coarse"):
+        full, chosen = (
+            _written_bytes(table, name, level) for level in (COMPRESSION_LEVEL, options["compression_level"][name])
+        )
+        assert chosen <= 1.03 * full
+        assert name == "noise" or _written_bytes(table, name, LIGHT_LEVEL) > 1.03 * full
+
+
+def _written_bytes(table, name, level):
+    file = pa.BufferOutputStream()
+    split = {"use_dictionary": False, "column_encoding": {name: "BYTE_STREAM_SPLIT"}}
+    pq.write_table(table.select([name]), file, compression="zstd", compression_level=level, **split)
+    return file.tell()
 
 
 def test_a_leaf_has_its_name_only_once_it_is_on_disk(table, tmp_path):
