@@ -29,6 +29,8 @@ CATALOGS = 10
 ROWS = 1_000_000
 OBJECTS = 20_000
 STARTS = 5
+IN_A_ROW = 9
+"""Questions asked right before the one that is timed, where a program asks many."""
 CALLS = 60
 """Warm calls of a question, at most: Python itself takes some ten calls to be warm."""
 RADIUS_ARCSEC = 1.0
@@ -48,7 +50,8 @@ a survey of {OBJECTS:,} objects.
 * Warm: median of later calls, catalogs open and files in the system's cache; cold: the first call of a fresh process,
   imports and opening included, with compiled code cached. Starts are medians of {STARTS} processes, from start to end;
   of the first crossmatch also until its answer is printed: Python takes its time to tear down what was loaded.
-* The answer is a frame. That a catalog is made of the positions counts, except for "positions open".
+* The answer is a frame. That a catalog is made of the positions counts, except for "positions open". "In a row": right
+  after {IN_A_ROW} others; between all other calls the process waits, and the processor forgets what it held.
 * "row groups" and "MB of columns" are what our store read in a warm call. "sidecar": with the files that
   `lsdb-ts sidecar` puts beside a catalog; "index": with what `lsdb-ts index` builds. LSDB looks objects up by a
   condition.
@@ -75,6 +78,12 @@ def questions(folder: Path, rounds: int) -> list[dict]:
                 OURS: {**of_one, "catalogs": plain[:1]},
                 f"{OURS}, sidecar": {**of_one, "catalogs": beside[:1]},
                 f"{OURS}, sidecar, positions open": {**of_one, "catalogs": beside[:1], "made": True},
+                f"{OURS}, the same, in a row": {
+                    **of_one,
+                    "catalogs": beside[:1],
+                    "made": True,
+                    "asked_before": IN_A_ROW,
+                },
             },
         ),
         "ten": Case(
