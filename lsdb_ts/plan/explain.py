@@ -18,7 +18,7 @@ from lsdb_ts.plan.node import Node, nodes_of
 from lsdb_ts.schema import HEALPIX, find
 from lsdb_ts.sky.halo import dilated
 from lsdb_ts.sky.layout import Layout
-from lsdb_ts.sky.pixel import MAX_ORDER, cell_of
+from lsdb_ts.sky.pixel import MAX_ORDER, Pixel, cell_of
 from lsdb_ts.store.cost import Shared
 
 _SAMPLED_PIXELS = 64
@@ -109,12 +109,18 @@ def explain(node: Node, demand: Demand) -> Explanation:
     )
 
 
-def peaks(node: Node, demand: Demand) -> Iterator[float]:
-    """Yield the bytes of memory that pieces of work are expected to need: some spread over the pixels first."""
+def peaks(node: Node, demand: Demand) -> Iterator[tuple[Pixel, float]]:
+    """Yield pixels with the bytes of memory that computing them is expected to take: some spread over all first."""
     n = len(demand.pixels)
     first = _sampled(n, _FIRST_PIXELS)
     for i in [*first, *(j for j in _sampled(n, _SAMPLED_PIXELS) if j not in first)]:
-        yield _forecasts(node, demand.at(demand.pixels[i]))[0].peak
+        pixel = demand.pixels[i]
+        yield pixel, peak(node, demand.at(pixel))
+
+
+def peak(node: Node, demand: Demand) -> float:
+    """Return the bytes of memory that computing one pixel is expected to take."""
+    return _forecasts(node, demand)[0].peak
 
 
 def _sampled(n: int, most: int) -> list[int]:

@@ -5,6 +5,7 @@ What a pixel takes, the plan knows.
 
 from __future__ import annotations
 
+import math
 import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import Failure, OutputError, PlanError, RunError
 from lsdb_ts.plan.demand import Demand
+from lsdb_ts.plan.fitting import fitting
 from lsdb_ts.plan.node import Node, Shelf, check, identity_of, nodes_of, output_schema, produce
 from lsdb_ts.plan.scan import Scan
 from lsdb_ts.run.budget import check_budget, is_quick
@@ -34,7 +36,7 @@ from lsdb_ts.store.hats import WORK, read_properties
 from lsdb_ts.store.journal import Journal, canonical, fingerprint
 from lsdb_ts.store.partition import Account, Partition, merge_accounts
 from lsdb_ts.store.provenance import PROVENANCE, PROVENANCE_KEY, Provenance
-from lsdb_ts.store.write import Leaf, Unflushed, begin_leaf, leaf_path, remove_leftovers
+from lsdb_ts.store.write import Leaf, LeafFile, Unflushed, leaf_path, remove_leftovers
 
 _PIECES_PER_CORE = 16
 _SMALL_PIECE, _LARGEST_PIECE = 4, 128
@@ -52,6 +54,8 @@ class Work:
     demand: Demand
     quick: bool = False
     """Whether it is so little that pixels are not dealt out, if they can be one piece."""
+    most_bytes: float = math.inf
+    """Memory that computing a pixel may take; one that is expected to take more is computed in finer ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +77,14 @@ def compute(node: Node, demand: Demand, progress: bool | None = None) -> Result:
         Some pixels failed; the message names the first, ``failures`` all of them.
     """
     check(node, demand)
-    quick = is_quick(node, demand, check_budget(node, demand))
+    budget = check_budget(node, demand)
+    work = Work(node, demand, is_quick(node, demand, budget), budget.most_bytes)
     schema = output_schema(node, demand)
     tables: dict[int, pa.Table] = {}
     accounts, failures = [], []
     with desk() as at:
         task = partial(_computed, schema=schema, at=at)
-        for i, value in _run(
-            Work(node, demand, quick), task, range(len(demand.pixels)), "compute", progress, _NOTHING_KEPT
-        ):
+        for i, value in _run(work, task, range(len(demand.pixels)), "compute", progress, _NOTHING_KEPT):
             if isinstance(value, Failure):
                 failures.append(value)
             else:
@@ -152,7 +155,7 @@ def write(
         Some pixels failed. The others are safe; the same call does just those again.
     """
     check(node, demand)
-    check_budget(node, demand)
+    work = Work(node, demand, most_bytes=check_budget(node, demand).most_bytes)
     positions = _written_positions(node, demand) if about is None else (None, None)
     identity = {
         "plan": identity_of(node),
@@ -173,7 +176,7 @@ def write(
     schema = output_schema(node, demand)
     task = partial(_written, schema=schema, root=path)
     resume = f"stopped; what is done is safe in {path}, and the same write continues there"
-    values = _run(Work(node, demand), task, todo, f"write {name}", progress, resume)
+    values = _run(work, task, todo, f"write {name}", progress, resume)
     failures = [value for _, value in values if isinstance(value, Failure)]
     if failures:
         raise _run_error(
@@ -272,13 +275,20 @@ def _piece(shared: tuple[Work, Callable[..., Any]], piece: tuple[int, ...]) -> l
             pixel = work.demand.pixels[i]
             for _ in range(1 + _RETRIES):
                 try:
-                    value = task(produce(work.node, work.demand.at(pixel), shelf), pixel)
+                    value = task(_parts(work, pixel, shelf), pixel)
                     break
                 except Exception as error:
                     value = _failed(pixel, error)
             later = isinstance(value, Written) and i != piece[-1]
             results.append((i, disk.submit(value.keep) if later else value))
     return [(i, _kept(value, work.demand.pixels[i])) for i, value in results]
+
+
+def _parts(work: Work, pixel: Pixel, shelf: Shelf) -> Iterator[Partition]:
+    """Yield the rows of a pixel: at once, or one finer pixel after another."""
+    demand = work.demand.at(pixel)
+    for part in [pixel] if work.most_bytes == math.inf else fitting(work.node, demand, work.most_bytes):
+        yield produce(work.node, demand.at(part), shelf)
 
 
 def _kept(value: Any, pixel: Pixel) -> Any:
@@ -296,10 +306,11 @@ def _failed(pixel: Pixel, error: Exception) -> Failure:
 
 
 def _computed(
-    partition: Partition, pixel: Pixel, schema: pa.Schema, at: Desk | None = None
+    parts: Iterable[Partition], pixel: Pixel, schema: pa.Schema, at: Desk | None = None
 ) -> tuple[pa.Table | Left, Account]:
-    table = finished(partition.core_table(), schema)
-    return (table if at is None else at.leave(table)), partition.account
+    tables, accounts = zip(*((finished(part.core_table(), schema), part.account) for part in parts), strict=True)
+    table = pa.concat_tables(tables)
+    return (table if at is None else at.leave(table)), merge_accounts(*accounts)
 
 
 @dataclass(frozen=True)
@@ -318,10 +329,14 @@ class Written:
         self.journal.record(self.key, {"leaf": leaf, "account": dict(self.account)})
 
 
-def _written(partition: Partition, pixel: Pixel, schema: pa.Schema, root: Path) -> Written:
-    table = finished(partition.core_table(), schema)
-    file = begin_leaf(table, root, pixel) if table.num_rows else None
-    return Written(Journal(root / WORK), f"{pixel.order}/{pixel.number}", file, partition.account)
+def _written(parts: Iterable[Partition], pixel: Pixel, schema: pa.Schema, root: Path) -> Written:
+    accounts = []
+    with LeafFile(root, pixel) as file:
+        for part in parts:
+            file.add_rows(finished(part.core_table(), schema))
+            accounts.append(part.account)
+        made = file.close() if file.rows else None
+    return Written(Journal(root / WORK), f"{pixel.order}/{pixel.number}", made, merge_accounts(*accounts))
 
 
 def finished(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -248,17 +248,18 @@ def write_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Leaf:
 
 def begin_leaf(table: pa.Table, root: Path, pixel: Pixel) -> Unflushed:
     """Write the rows of one pixel as :func:`write_leaf` does, and leave to the caller when the disk is waited for."""
-    edges = row_group_edges(table.column(HEALPIX).to_numpy(), memory_bits(table) // 8, pixel.order)
     with LeafFile(root, pixel) as file:
-        for start, stop in itertools.pairwise(edges):
-            file.add(table.slice(start, stop - start))
+        file.add_rows(table)
         if not table.num_rows:
             file.add(table)
         return file.close()
 
 
 class LeafFile:
-    """The file of one pixel while it is written, a row group at a time; a context that tidies up after an error."""
+    """The file of one pixel while it is written, a row group at a time; a context that tidies up after an error.
+
+    ``rows`` counts those written.
+    """
 
     def __init__(self, root: Path, pixel: Pixel) -> None:
         self._pixel = pixel
@@ -266,11 +267,10 @@ class LeafFile:
         self._temporary = _beside(self._path)
         self._order = min(max(SKYMAP_ORDER, pixel.order), pixel.order + _SKYMAP_DEPTH)
         self._skymap: list[np.ndarray] = []
-        self._rows, self._last = 0, -1
+        self.rows, self._last = 0, -1
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
@@ -281,6 +281,12 @@ class LeafFile:
                 # Else it would be closed once more when it is forgotten.
                 self._writer.is_open = False
             self._temporary.unlink(missing_ok=True)
+
+    def add_rows(self, table: pa.Table) -> None:
+        """Write rows as row groups, cut where :func:`row_group_edges` says; for :meth:`add` they must be sorted."""
+        edges = row_group_edges(table.column(HEALPIX).to_numpy(), memory_bits(table) // 8, self._pixel.order)
+        for start, stop in itertools.pairwise(edges):
+            self.add(table.slice(start, stop - start))
 
     def add(self, group: pa.Table) -> None:
         """Write one row group; the values of the first one decide how columns are stored.
@@ -295,6 +301,7 @@ class LeafFile:
             raise InputError(f"the rows of {self._pixel} are not sorted by {HEALPIX}")
         with told_if_full(self._temporary, self._path):
             if self._writer is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._writer = pq.ParquetWriter(
                     self._temporary,
                     group.schema,
@@ -311,7 +318,7 @@ class LeafFile:
         cells = cell_of(place, self._order)
         first = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
         self._skymap.append(np.column_stack([cells[first], np.diff(np.append(first, cells.size))]))
-        self._rows += place.size
+        self.rows += place.size
         self._last = int(place[-1])
 
     def _counted(self) -> np.ndarray:
@@ -327,7 +334,7 @@ class LeafFile:
             self._writer.close()
             seal(self._temporary)
         skymap = CellRows(self._counted())
-        leaf = Leaf(self._pixel, self._rows, self._temporary.stat().st_size, self._order, skymap)
+        leaf = Leaf(self._pixel, self.rows, self._temporary.stat().st_size, self._order, skymap)
         return Unflushed(leaf, self._temporary, self._path)
 
 

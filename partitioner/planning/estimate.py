@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import OutputError, PlanError
+from lsdb_ts.run.machine import machine_memory
 from lsdb_ts.run.pool import active_client, cores
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import spatial_index
@@ -118,7 +118,7 @@ class Workforce:
         """Return the workers of the active Dask client, or this process with all cores."""
         client = active_client()
         if client is None:
-            return cls(1, cores(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+            return cls(1, cores(), machine_memory())
         found = client.scheduler_info(n_workers=-1)["workers"].values()
         limits = [w["memory_limit"] for w in found if w.get("memory_limit")]
         threads = max((w["nthreads"] for w in found), default=1)
