@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lsdb_ts.catalog import Catalog, concat, crossmatch, from_dataframe, open_catalog
-    from lsdb_ts.features import FeatureSet
+    from lsdb_ts.features import FeatureSet, PeriodSearch
     from lsdb_ts.learn import ModelBundle, train
     from lsdb_ts.plan.matching.algorithm import Algorithm, Pairs
     from lsdb_ts.run.cluster import cluster
     from lsdb_ts.sky import Box, Cone, Cones, Moc, Pixel, Polygon, propagate
-    from lsdb_ts.views import plot_confusion, plot_folded, plot_lightcurve, plot_lightcurves, plot_sky
+    from lsdb_ts.views import (
+        plot_confusion,
+        plot_folded,
+        plot_lightcurve,
+        plot_lightcurves,
+        plot_periodogram,
+        plot_sky,
+        show,
+    )
 
 _HOMES = {
     "Catalog": "catalog",
@@ -35,6 +43,7 @@ _HOMES = {
     "Cone": "sky",
     "Cones": "sky",
     "Moc": "sky",
+    "PeriodSearch": "features",
     "Pixel": "sky",
     "Polygon": "sky",
     "propagate": "sky",
@@ -42,7 +51,9 @@ _HOMES = {
     "plot_folded": "views",
     "plot_lightcurve": "views",
     "plot_lightcurves": "views",
+    "plot_periodogram": "views",
     "plot_sky": "views",
+    "show": "views",
 }
 
 __all__ = [
@@ -55,6 +66,7 @@ __all__ = [
     "Moc",
     "ModelBundle",
     "Pairs",
+    "PeriodSearch",
     "Pixel",
     "Polygon",
     "cluster",
@@ -66,8 +78,10 @@ __all__ = [
     "plot_folded",
     "plot_lightcurve",
     "plot_lightcurves",
+    "plot_periodogram",
     "plot_sky",
     "propagate",
+    "show",
     "train",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,16 @@ class MeanColour(ObjectFeature):
     red: str
     unit, min_epochs = "mag", 2
     reference = "Sanchez-Saez et al. 2021, AJ 161, 141, mean colours"
+
+    @classmethod
+    def of_bands(cls, bands: tuple[str, ...]) -> tuple[MeanColour, ...]:
+        """Return the colours of neighbouring bands."""
+        return tuple(cls(blue, red) for blue, red in itertools.pairwise(bands))
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The mean."""
+        return ("mean_w",)
 
     @property
     def name(self) -> str:  # type: ignore[override]

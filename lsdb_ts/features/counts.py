@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.features.curves import LightCurves
-from lsdb_ts.features.protocol import ObjectFeature, Statistic
+from lsdb_ts.features.protocol import BandFeature, ObjectFeature, Statistic
 
 
 class NEpochs(Statistic):
@@ -14,6 +15,31 @@ class NEpochs(Statistic):
 
     name, unit, min_epochs = "n_epochs", "1", 0
     reference = "Rubin DPDD (LSE-163), psfFluxNdata"
+
+
+class NAll(BandFeature):
+    """Number of epochs, also of those that are left out; 0, not null, where there are none."""
+
+    name, unit, min_epochs = "n_all", "1", 0
+    reference = "this package"
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the counts."""
+        return (curves.counts + curves.dropped).astype(float)
+
+
+class TFirst(Statistic):
+    """Time of the first good epoch, ``t_1``, in double precision."""
+
+    name, unit, min_epochs, stored = "t_first", "d", 1, pa.float64()
+    reference = "Rubin DPDD (LSE-163), firstDiaSourceMjdTai, of a band"
+
+
+class TLast(Statistic):
+    """Time of the last good epoch, ``t_n``, in double precision."""
+
+    name, unit, min_epochs, stored = "t_last", "d", 1, pa.float64()
+    reference = "Rubin DPDD (LSE-163), lastDiaSourceMjdTai, of a band"
 
 
 class Duration(Statistic):
@@ -67,4 +93,4 @@ class NDropped(ObjectFeature):
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the counts."""
-        return curves.dropped.astype(float)
+        return curves.dropped.sum(axis=1).astype(float)

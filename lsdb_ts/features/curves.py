@@ -6,8 +6,10 @@ Reading the nested column happens here; the statistics themselves live in ``kern
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError, PlanError, did_you_mean
+from lsdb_ts.kernels.grouping import far_in_time, group_by_band, usable
 from lsdb_ts.kernels.periods import Periods, PeriodSearch, search_periods
-from lsdb_ts.kernels.statistics import STATISTICS, curve_statistics, far_in_time, group_by_band, sorted_within
+from lsdb_ts.kernels.statistics import curve_statistics, sorted_within
 from lsdb_ts.schema import Roles, is_nested
 
 MAX_BASELINE_DAYS = 36525.0
@@ -74,11 +77,14 @@ class LightCurves:
     offsets: NDArray[np.int64]
     """Shape (n_objects * n_bands + 1,): where each band of each object begins."""
     dropped: NDArray[np.int64]
-    """Shape (n_objects,): epochs of these bands that were left out."""
+    """Shape (n_objects, n_bands): epochs that were left out."""
     bands: tuple[str, ...]
     is_flux: bool
     search: PeriodSearch | None = None
     """How periods are searched, where a feature asks for them."""
+    second: LightCurves | None = None
+    """The same epochs in a second flux, such as that on the science image, where the set has one."""
+    _known: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
@@ -87,8 +93,9 @@ class LightCurves:
         roles: Roles,
         bands: tuple[str, ...],
         search: PeriodSearch | None = None,
+        first_row: int = 0,
     ) -> LightCurves:
-        """Group the epochs of a nested column.
+        """Group the epochs of a nested column, whose first row is called so in errors.
 
         Left out, and counted in ``dropped``, are epochs that are flagged (or whose flag is null), whose time, value or
         error is null, NaN or infinite, whose error is not positive, or that lie more than a century from the object's
@@ -96,27 +103,26 @@ class LightCurves:
         """
         inputs = Inputs.of(roles)
         chunks = lightcurves.chunks if isinstance(lightcurves, pa.ChunkedArray) else [lightcurves]
-        read = [_flatten(chunk, inputs, bands) for chunk in chunks]
+        rows_before = np.cumsum([first_row, *map(len, chunks)])
+        read = [_flatten(chunk, inputs, bands, row) for chunk, row in zip(chunks, rows_before, strict=False)]
         lengths = np.concatenate([np.empty(0, np.int64), *(r[0] for r in read)])
         band = np.concatenate([np.empty(0, np.int8), *(r[1] for r in read)])
         good = np.concatenate([np.empty(0, np.bool_), *(r[2] for r in read)])
         time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
-        if band.size >= _TELLING_EPOCHS and not (band >= 0).any():
-            _warn_of_other_bands(chunks, inputs.band, bands)
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        good &= np.isfinite(time) & np.isfinite(value) & np.isfinite(error) & (error > 0)
+        good &= usable(time, value, error)
         good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)
-        owner = np.repeat(np.arange(lengths.size), lengths)
-        dropped = np.bincount(owner[~good & (band >= 0)], minlength=lengths.size)
-        rows, offsets = group_by_band(owner, np.where(good, band, np.int8(-1)), lengths.size, len(bands))
-        if not sorted_within(time[rows], offsets):
-            rows = rows[np.lexsort((time[rows], np.repeat(np.arange(offsets.size - 1), np.diff(offsets))))]
-        return cls(time[rows], value[rows], error[rows], offsets, dropped, bands, inputs.is_flux, search)
+        rows, offsets, dropped = group_by_band(starts, band, good, len(bands))
+        time = time[rows]
+        if not sorted_within(time, offsets):
+            order = np.lexsort((time, np.repeat(np.arange(offsets.size - 1), np.diff(offsets))))
+            rows, time = rows[order], time[order]
+        return cls(time, value[rows], error[rows], offsets, dropped, bands, inputs.is_flux, search)
 
     @property
     def n_objects(self) -> int:
         """Number of objects."""
-        return int(self.dropped.size)
+        return int(self.dropped.shape[0])
 
     @functools.cached_property
     def counts(self) -> NDArray[np.int64]:
@@ -125,12 +131,17 @@ class LightCurves:
 
     def statistic(self, name: str) -> NDArray[np.float64]:
         """Return a column of ``kernels.statistics.STATISTICS`` per object and band, shape (n_objects, n_bands)."""
-        return self._statistics[:, :, STATISTICS.index(name)]
+        if name not in self._known:
+            self.prepare([name])
+        return self._known[name]
 
-    @functools.cached_property
-    def _statistics(self) -> NDArray[np.float64]:
-        table = curve_statistics(self.time_mjd, self.values, self.errors, self.offsets)
-        return table.reshape(self.n_objects, len(self.bands), len(STATISTICS))
+    def prepare(self, names: Iterable[str]) -> None:
+        """Compute these statistics in one pass over the epochs; asked for one by one, each takes a pass of its own."""
+        new = [name for name in dict.fromkeys(names) if name not in self._known]
+        if new:
+            arrays = (self.time_mjd, self.values, self.errors, self.offsets)
+            table = curve_statistics(*arrays, new, len(self.bands))
+            self._known.update((name, table[k].T) for k, name in enumerate(new))
 
     @functools.cached_property
     def periods(self) -> Periods:
@@ -141,33 +152,48 @@ class LightCurves:
         return search_periods(*arrays, len(self.bands), self.search, relative=self.is_flux)
 
 
-def _warn_of_other_bands(chunks: list[pa.StructArray], band: str, wanted: tuple[str, ...]) -> None:
-    """Warn that all features of a table are null. Not an error: what is one must not depend on how the sky is cut."""
-    stored = pa.chunked_array([chunk.field(band).flatten() for chunk in chunks])
+def blocks_of(lightcurves: pa.ChunkedArray, roles: Roles, epochs: int) -> Iterator[tuple[int, pa.ChunkedArray]]:
+    """Yield parts of whole curves, with the row where each begins: a part ends with the curve that fills it."""
+    if len(lightcurves) == 0:
+        yield 0, lightcurves
+        return
+    time = Inputs.of(roles).time
+    lengths = [_lengths(_parts(chunk, [time])[time]) for chunk in lightcurves.chunks]
+    before = np.cumsum(np.concatenate([[0], *lengths]))[:-1]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(before // epochs)) + 1, [len(lightcurves)]])
+    for start, stop in itertools.pairwise(starts.tolist()):
+        yield start, lightcurves.slice(start, stop - start)
+
+
+def warn_of_other_bands(lightcurves: pa.ChunkedArray, roles: Roles, wanted: tuple[str, ...]) -> None:
+    """Warn that all features of a table of many epochs are null, for none is in a wanted band.
+
+    Not an error: what is one must not depend on how the sky is cut.
+    """
+    band = Inputs.of(roles).band
+    lists = [chunk.field(band).flatten() for chunk in lightcurves.chunks]
+    if sum(map(len, lists)) < _TELLING_EPOCHS:
+        return
+    stored = pa.chunked_array(lists)
     found = [str(b) for b in pc.unique(stored).to_pylist()[:8]]
     warnings.warn(
         f"none of {len(stored)} epochs is in the bands {', '.join(wanted)} of the feature set, so all its features are "
-        f"null; theirs are {', '.join(found)}: name them, as in FeatureSet.rubin(bands={found})",
-        stacklevel=2,
+        f"null; theirs are {', '.join(found)}: name them, as in FeatureSet.full(bands={found})",
+        stacklevel=3,
     )
 
 
-def _flatten(chunk, inputs, bands):  # type: ignore[no-untyped-def]
+def _flatten(chunk, inputs, bands, first_row):  # type: ignore[no-untyped-def]
     """Return lengths, band codes, unflagged, and (times, values, errors) of one chunk."""
-    if not is_nested(pa.field("lightcurve", chunk.type)):
-        raise PlanError(f"a light curve is a struct of lists, the column given is {chunk.type}: nest the sources first")
-    # flatten() hides the lists of null structs, and of its lists the items of null lists; field() does neither.
-    parts = dict(zip((f.name for f in chunk.type), chunk.flatten(), strict=True))
-    for name in inputs.names:
-        if name not in parts:
-            raise PlanError(f'the light curves have no part "{name}"; {did_you_mean(name, parts)}')
+    parts = _parts(chunk, inputs.names)
     lengths = _lengths(parts[inputs.time])
     for name in inputs.names:
         differ = np.flatnonzero(_lengths(parts[name]) != lengths)
         if differ.size:
             row = int(differ[0])
+            items = _lengths(parts[name])[row]
             raise InputError(
-                f'light curve {row}: the list "{name}" has {_lengths(parts[name])[row]} items and "{inputs.time}" has '
+                f'light curve {first_row + row}: the list "{name}" has {items} items and "{inputs.time}" has '
                 f"{lengths[row]}; every part of a curve needs one item an epoch: nest the sources again"
             )
     numbers = tuple(_floats(parts[name].flatten()) for name in (inputs.time, inputs.value, inputs.error))
@@ -176,6 +202,18 @@ def _flatten(chunk, inputs, bands):  # type: ignore[no-untyped-def]
         flag = _floats(pc.cast(parts[inputs.quality].flatten(), pa.int64()))
         good = flag == 0
     return lengths, _band_codes(parts[inputs.band].flatten(), bands), good, numbers
+
+
+def _parts(chunk, names):  # type: ignore[no-untyped-def]
+    """Return the lists of a struct by name; raises PlanError where it has no such parts."""
+    if not is_nested(pa.field("lightcurve", chunk.type)):
+        raise PlanError(f"a light curve is a struct of lists, the column given is {chunk.type}: nest the sources first")
+    # flatten() hides the lists of null structs, and of its lists the items of null lists; field() does neither.
+    parts = dict(zip((f.name for f in chunk.type), chunk.flatten(), strict=True))
+    for name in names:
+        if name not in parts:
+            raise PlanError(f'the light curves have no part "{name}"; {did_you_mean(name, parts)}')
+    return parts
 
 
 def _lengths(lists):  # type: ignore[no-untyped-def]
@@ -189,9 +227,27 @@ def _floats(array):  # type: ignore[no-untyped-def]
 
 def _band_codes(array, bands):  # type: ignore[no-untyped-def]
     """Return the place of each epoch's band among the set's bands, -1 for others and null."""
+    letters = _single_bytes(array)
+    if letters is not None:
+        of_byte = np.full(256, -1, np.int8)
+        for code, name in enumerate(bands):
+            if len(name.encode()) == 1:
+                of_byte[ord(name)] = code
+        return of_byte[letters]
     encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     place = {band: code for code, band in enumerate(bands)}
     codes = [place.get(str(name), -1) for name in encoded.dictionary.to_pylist()]
     # The last code is for null.
     lookup = np.array([*codes, -1], dtype=np.int8)
     return lookup[pc.fill_null(encoded.indices.cast(pa.int64()), len(codes)).to_numpy(zero_copy_only=False)]
+
+
+def _single_bytes(array):  # type: ignore[no-untyped-def]
+    """Return the bytes of texts of one byte each, None where any is longer, empty or null: no dictionary is needed."""
+    if array.type != pa.string() or array.null_count or not len(array):
+        return None
+    _, offsets, data = array.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    if bounds[-1] - bounds[0] != len(array) or not (np.diff(bounds) == 1).all():
+        return None
+    return np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]

@@ -30,6 +30,7 @@ class Extraction:
         """Plan the extraction from a nested column; raises PlanError if it is none, or lacks a role."""
         if not is_nested(column):
             raise PlanError(f'"{column.name}" of {where} is {column.type} and not a light curve (a struct of lists)')
+        feature_set.require_second(part.name for part in column.type)
         roles = Roles.of(column.type)
         if roles == Roles():
             roles = Roles.guess(part.name for part in column.type)
@@ -47,6 +48,8 @@ class Extraction:
         """The output, in the units of the light curves."""
         return tuple(
             column.with_type(pa.struct([self._in_unit(part) for part in column.type]))
+            if pa.types.is_struct(column.type)
+            else column
             for column in self.feature_set.fields
         )
 

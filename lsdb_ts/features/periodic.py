@@ -15,42 +15,131 @@ from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature, ObjectFeature
 
 _MODEL = "VanderPlas and Ivezic 2015, ApJ 812, 18, regularised multiband series"
+_ALIASES = "VanderPlas 2018, ApJS 236, 16, section 7"
+_FOURIER = "Simon and Lee 1981, ApJ 248, 291"
+_ALERCE = "Sanchez-Saez et al. 2021, AJ 161, 141"
 
 
 class _Periodic:
     """What comes from the period search."""
 
     needs_period: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
 
-class Period(_Periodic, ObjectFeature):
-    """Most probable period: the highest evidence of a harmonic series, among the peaks of the shared-phase power."""
+class _RankedPeriod(_Periodic):
+    """One of the periods of the search."""
 
-    name, unit, min_epochs, reference = "period", "d", 3, _MODEL
+    rank: ClassVar[int]
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the periods."""
-        return _best(curves.periods.period_days, 1)
+        return _best(curves.periods.period_days, self.rank)
 
 
-class Period2(_Periodic, ObjectFeature):
+class Period(_RankedPeriod, ObjectFeature):
+    """Most probable period: the highest evidence of a harmonic series, among the peaks of the shared-phase power.
+
+    Twice a period wins over the period where minima (or maxima) of two sizes take turns.
+    """
+
+    name, unit, min_epochs, reference = "period", "d", 3, _MODEL
+    rank: ClassVar[int] = 1
+
+
+class Period2(_RankedPeriod, ObjectFeature):
     """Second most probable period, distinct from the first by more than one peak width: often an alias of it."""
 
     name, unit, min_epochs, reference = "period_2", "d", 3, _MODEL
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the periods."""
-        return _best(curves.periods.period_days, 2)
+    rank: ClassVar[int] = 2
 
 
-class Period3(_Periodic, ObjectFeature):
+class Period3(_RankedPeriod, ObjectFeature):
     """Third most probable period, distinct from the first two by more than one peak width."""
 
     name, unit, min_epochs, reference = "period_3", "d", 3, _MODEL
+    rank: ClassVar[int] = 3
+
+
+class Period4(_RankedPeriod, ObjectFeature):
+    """Fourth most probable period, distinct from the others by more than one peak width."""
+
+    name, unit, min_epochs, reference = "period_4", "d", 3, _MODEL
+    rank: ClassVar[int] = 4
+
+
+class Period5(_RankedPeriod, ObjectFeature):
+    """Fifth most probable period, distinct from the others by more than one peak width."""
+
+    name, unit, min_epochs, reference = "period_5", "d", 3, _MODEL
+    rank: ClassVar[int] = 5
+
+
+class _RankedAlias(_Periodic):
+    """Which alias of the best period another is."""
+
+    rank: ClassVar[int]
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the periods."""
-        return _best(curves.periods.period_days, 3)
+        """Return the codes."""
+        return _best(curves.periods.alias, self.rank)
+
+
+class PeriodAlias2(_RankedAlias, ObjectFeature):
+    """Which alias of ``period`` ``period_2`` is.
+
+    0 none, 1 day, 2 year, 3 lunar month, 4 half, 5 double, 6 another ratio of small whole numbers, 7 day alias of
+    half or double (``lsdb_ts.kernels.aliases.Alias``).
+    """
+
+    name, unit, min_epochs, reference = "period_alias_2", "1", 3, _ALIASES
+    rank: ClassVar[int] = 2
+
+
+class PeriodAlias3(_RankedAlias, ObjectFeature):
+    """Which alias of ``period`` ``period_3`` is, in the codes of ``period_alias_2``."""
+
+    name, unit, min_epochs, reference = "period_alias_3", "1", 3, _ALIASES
+    rank: ClassVar[int] = 3
+
+
+class PeriodAlias4(_RankedAlias, ObjectFeature):
+    """Which alias of ``period`` ``period_4`` is, in the codes of ``period_alias_2``."""
+
+    name, unit, min_epochs, reference = "period_alias_4", "1", 3, _ALIASES
+    rank: ClassVar[int] = 4
+
+
+class PeriodAlias5(_RankedAlias, ObjectFeature):
+    """Which alias of ``period`` ``period_5`` is, in the codes of ``period_alias_2``."""
+
+    name, unit, min_epochs, reference = "period_alias_5", "1", 3, _ALIASES
+    rank: ClassVar[int] = 5
+
+
+class PeriodQuality(_Periodic, ObjectFeature):
+    """What makes the best period doubtful, as a sum of bits; 0 where nothing does.
+
+    1 few epochs, 2 few cycles seen, 4 the times repeat with it, 8 poor fit, 16 gap in phase, 32 a rival less than 20
+    times less probable, 64 at an end of the range, 128 may be noise, 256 shortest periods not searched
+    (``lsdb_ts.kernels.aliases.Quality``).
+    """
+
+    name, unit, min_epochs, reference = "period_quality", "1", 3, _ALIASES
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the sums of bits."""
+        return curves.periods.quality
+
+
+class PeriodFrequencies(_Periodic, ObjectFeature):
+    """Number of frequencies at which the power was computed."""
+
+    name, unit, min_epochs, reference = "period_n_frequencies", "1", 3, _ALIASES
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the numbers."""
+        return curves.periods.n_frequencies
 
 
 class PeriodEvidence(_Periodic, ObjectFeature):
@@ -66,7 +155,7 @@ class PeriodEvidence(_Periodic, ObjectFeature):
 class PeriodMargin(_Periodic, ObjectFeature):
     """How far the period is ahead of the second: the difference of their log evidences over the first's.
 
-    Near 0 (or below, for a period twice that of a peak) the two are equally good, and the period may be an alias.
+    Near 0 the two are equally good, and the period may be an alias.
     """
 
     name, unit, min_epochs, reference = "period_margin", "1", 3, _MODEL
@@ -99,64 +188,186 @@ class PeriodFap(_Periodic, ObjectFeature):
         return curves.periods.false_alarm_probability
 
 
-class AmpH1(_Periodic, BandFeature):
+class PeriodJitter(_Periodic, ObjectFeature):
+    """What the series at the best period leaves over beyond the errors, in units of the intrinsic scatter."""
+
+    name, unit, min_epochs, reference = "period_jitter", "1", 3, _MODEL
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the jitters."""
+        return curves.periods.jitter
+
+
+class PeriodPhaseGap(_Periodic, ObjectFeature):
+    """Longest part of the cycle without an epoch in any band, 0 to 1."""
+
+    name, unit, min_epochs, reference = "period_phase_gap", "1", 3, "Dubath et al. 2011, MNRAS 414, 2602"
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the gaps."""
+        return curves.periods.phase_gap
+
+
+class Ppe(_Periodic, ObjectFeature):
+    """Pseudo-entropy of the periodogram, ``1 - H / ln 100`` of its 100 highest peaks: 0 where all are equally high."""
+
+    name, unit, min_epochs, reference = "ppe", "1", 3, f"{_ALERCE}, PPE"
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the pseudo-entropies."""
+        return curves.periods.pseudo_entropy
+
+
+class _PowerRate(_Periodic):
+    """Power at a multiple of the best period over that at the best."""
+
+    multiple: ClassVar[int]
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the ratios."""
+        return curves.periods.power_rates[:, self.multiple]
+
+
+class PowerRateQuarter(_PowerRate, ObjectFeature):
+    """Shared-phase power at a quarter of the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_1_4", "1", 3, f"{_ALERCE}, Power_rate_1/4"
+    multiple: ClassVar[int] = 0
+
+
+class PowerRateThird(_PowerRate, ObjectFeature):
+    """Shared-phase power at a third of the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_1_3", "1", 3, f"{_ALERCE}, Power_rate_1/3"
+    multiple: ClassVar[int] = 1
+
+
+class PowerRateHalf(_PowerRate, ObjectFeature):
+    """Shared-phase power at half the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_1_2", "1", 3, f"{_ALERCE}, Power_rate_1/2"
+    multiple: ClassVar[int] = 2
+
+
+class PowerRate2(_PowerRate, ObjectFeature):
+    """Shared-phase power at twice the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_2", "1", 3, f"{_ALERCE}, Power_rate_2"
+    multiple: ClassVar[int] = 3
+
+
+class PowerRate3(_PowerRate, ObjectFeature):
+    """Shared-phase power at three times the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_3", "1", 3, f"{_ALERCE}, Power_rate_3"
+    multiple: ClassVar[int] = 4
+
+
+class PowerRate4(_PowerRate, ObjectFeature):
+    """Shared-phase power at four times the best period, over that at the best."""
+
+    name, unit, min_epochs, reference = "power_rate_4", "1", 3, f"{_ALERCE}, Power_rate_4"
+    multiple: ClassVar[int] = 5
+
+
+class _Harmonic(_Periodic):
+    """A number of one harmonic of each band's series."""
+
+    harmonic: ClassVar[int]
+
+
+class _Amplitude(_Harmonic):
+    """Semi-amplitude of a harmonic."""
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the amplitudes."""
+        return _amplitude(curves, self.harmonic)
+
+
+class _Ratio(_Harmonic):
+    """Amplitude of a harmonic over that of the fundamental."""
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the ratios."""
+        return _ratio(curves, self.harmonic)
+
+
+class _Phase(_Harmonic):
+    """Phase of a harmonic less that of the fundamental as many times."""
+
+    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
+        """Return the phase differences."""
+        return _phase(curves, self.harmonic)
+
+
+class AmpH1(_Amplitude, BandFeature):
     """Semi-amplitude of the fundamental, ``A_1 = hypot(c_1, s_1)``."""
 
-    name, unit, min_epochs, reference = "amp_h1", VALUE, 3, "Simon and Lee 1981, ApJ 248, 291"
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the amplitudes."""
-        return _amplitude(curves, 1)
+    name, unit, min_epochs, reference = "amp_h1", VALUE, 3, _FOURIER
+    harmonic: ClassVar[int] = 1
 
 
-class AmpH2(_Periodic, BandFeature):
+class AmpH2(_Amplitude, BandFeature):
     """Semi-amplitude of the second harmonic, ``A_2 = hypot(c_2, s_2)``."""
 
-    name, unit, min_epochs, reference = "amp_h2", VALUE, 3, "Simon and Lee 1981, ApJ 248, 291"
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the amplitudes."""
-        return _amplitude(curves, 2)
+    name, unit, min_epochs, reference = "amp_h2", VALUE, 3, _FOURIER
+    harmonic: ClassVar[int] = 2
 
 
-class R21(_Periodic, BandFeature):
+class AmpH3(_Amplitude, BandFeature):
+    """Semi-amplitude of the third harmonic, ``A_3 = hypot(c_3, s_3)``."""
+
+    name, unit, min_epochs, reference = "amp_h3", VALUE, 3, _FOURIER
+    harmonic: ClassVar[int] = 3
+
+
+class AmpH4(_Amplitude, BandFeature):
+    """Semi-amplitude of the fourth harmonic, ``A_4 = hypot(c_4, s_4)``."""
+
+    name, unit, min_epochs, reference = "amp_h4", VALUE, 3, _FOURIER
+    harmonic: ClassVar[int] = 4
+
+
+class R21(_Ratio, BandFeature):
     """Amplitude ratio of the second harmonic, ``A_2 / A_1``."""
 
-    name, unit, min_epochs, reference = "r21", "1", 3, "Simon and Lee 1981, ApJ 248, 291"
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the ratios."""
-        return _ratio(curves, 2)
+    name, unit, min_epochs, reference = "r21", "1", 3, _FOURIER
+    harmonic: ClassVar[int] = 2
 
 
-class R31(_Periodic, BandFeature):
+class R31(_Ratio, BandFeature):
     """Amplitude ratio of the third harmonic, ``A_3 / A_1``."""
 
-    name, unit, min_epochs, reference = "r31", "1", 3, "Simon and Lee 1981, ApJ 248, 291"
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the ratios."""
-        return _ratio(curves, 3)
+    name, unit, min_epochs, reference = "r31", "1", 3, _FOURIER
+    harmonic: ClassVar[int] = 3
 
 
-class Phi21(_Periodic, BandFeature):
+class R41(_Ratio, BandFeature):
+    """Amplitude ratio of the fourth harmonic, ``A_4 / A_1``."""
+
+    name, unit, min_epochs, reference = "r41", "1", 3, _FOURIER
+    harmonic: ClassVar[int] = 4
+
+
+class Phi21(_Phase, BandFeature):
     """Phase difference of harmonic 2, ``phi_2 - 2 phi_1`` in [0, 2 pi), for ``A_k cos(2 pi k f t + phi_k)``."""
 
-    name, unit, min_epochs, reference = "phi21", "rad", 3, "Simon and Lee 1981, ApJ 248, 291"
-
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the phase differences."""
-        return _phase(curves, 2)
+    name, unit, min_epochs, reference = "phi21", "rad", 3, _FOURIER
+    harmonic: ClassVar[int] = 2
 
 
-class Phi31(_Periodic, BandFeature):
+class Phi31(_Phase, BandFeature):
     """Phase difference of harmonic 3, ``phi_3 - 3 phi_1`` in [0, 2 pi), for ``A_k cos(2 pi k f t + phi_k)``."""
 
-    name, unit, min_epochs, reference = "phi31", "rad", 3, "Simon and Lee 1981, ApJ 248, 291"
+    name, unit, min_epochs, reference = "phi31", "rad", 3, _FOURIER
+    harmonic: ClassVar[int] = 3
 
-    def compute(self, curves: LightCurves) -> NDArray[np.float64]:
-        """Return the phase differences."""
-        return _phase(curves, 3)
+
+class Phi41(_Phase, BandFeature):
+    """Phase difference of harmonic 4, ``phi_4 - 4 phi_1`` in [0, 2 pi), for ``A_k cos(2 pi k f t + phi_k)``."""
+
+    name, unit, min_epochs, reference = "phi41", "rad", 3, _FOURIER
+    harmonic: ClassVar[int] = 4
 
 
 def _best(ranked: NDArray[np.float64], k: int) -> NDArray[np.float64]:

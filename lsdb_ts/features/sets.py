@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,13 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lsdb_ts.errors import PlanError
-from lsdb_ts.features.colour import MeanColour
-from lsdb_ts.features.curves import Inputs, LightCurves
-from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature, all_features
+from lsdb_ts.errors import PlanError, did_you_mean
+from lsdb_ts.features import alerce, dpdd, fits, rubin
+from lsdb_ts.features.curves import Inputs, LightCurves, blocks_of, warn_of_other_bands
+from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature, all_features, named
+from lsdb_ts.features.text import set_html, set_text
 from lsdb_ts.kernels.periods import PeriodSearch
 from lsdb_ts.schema import Roles, with_unit
 
+_BLOCK_EPOCHS = 500_000
+"""Epochs that are worked on at once: their copies and tables stay small whatever the size of a partition."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -30,7 +32,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 class FeatureSet:
     """Features to compute together, for some bands.
 
-    >>> features = FeatureSet.basic(bands="gr")
+    >>> features = FeatureSet.fast(bands="gr")
     >>> [field.name for field in features.fields]
     ['features_g', 'features_r', 'features_multiband']
     >>> features.inputs(Roles(time="t", band="band", mag="m", mag_error="e"))
@@ -43,6 +45,10 @@ class FeatureSet:
     features: tuple[Feature, ...]
     search: PeriodSearch | None = None
     """How periods are searched; None for a set without periods."""
+    lists: bool = False
+    """Whether the output is the two lists of the DPDD rather than structs."""
+    second: tuple[str, str] | None = None
+    """A second flux and its error, which some sets read beside the one that has the role."""
 
     def __post_init__(self) -> None:
         if not self.features:
@@ -51,6 +57,8 @@ class FeatureSet:
             raise PlanError(f"a feature set needs bands, each once; got {self.bands}")
         if "multiband" in self.bands:
             raise PlanError('a band cannot be called "multiband": that is the name of the column over all bands')
+        for feature in self.features:
+            _require_whole(feature)
         periodic = [f.name for f in self.features if f.needs_period]
         if periodic and self.search is None:
             raise PlanError(f"the features {periodic} need a period search: give the set one, search=PeriodSearch(...)")
@@ -58,16 +66,95 @@ class FeatureSet:
             names = [f.name for f in self.features if isinstance(f, group)]
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
-                raise PlanError(f"the features {twice} are in the set twice")
+                raise PlanError(
+                    f"the features {twice} are in the set twice; by another definition one is another feature of the "
+                    "same name, which needs a set of its own"
+                )
+        # Told where the set is made: another process may not have the source of a user's feature.
+        _ = self.fingerprint
+
+    def __repr__(self) -> str:
+        return set_text(self.name, self.bands, self.features)
+
+    def _repr_html_(self) -> str:
+        return set_html(self.name, self.bands, self.features)
 
     @classmethod
-    def rubin(
+    def of(
+        cls,
+        features: Iterable[str | Feature | type[Feature]],
+        bands: Iterable[str] = "ugrizy",
+        *,
+        definition: str | None = None,
+        search: PeriodSearch | None = None,
+        name: str = "own",
+    ) -> FeatureSet:
+        """Return a set of chosen features.
+
+        Parameters
+        ----------
+        features : iterable of str, Feature, or subclass of Feature
+            Names as :func:`all_features` lists them, features, or classes; also those of your own.
+        bands : iterable of str
+            Bands, bluest first.
+        definition : str, optional
+            ``"lsst"``, ``"richards11"``, ``"alerce"`` or ``"light_curve"``: taken for all features that have it.
+        search : PeriodSearch, optional
+            How periods are searched; by default as :class:`PeriodSearch` does, where a feature needs one.
+        name : str
+            What the set is called.
+
+        >>> chosen = FeatureSet.of(["mean_w", "amplitude"], bands="gr", definition="richards11")
+        >>> chosen.features[1].formula.partition("; ")[0]
+        'Amplitude of the values. The range, ``max - min``'
+        """
+        wanted, found = tuple(bands), list[Feature]()
+        for one in features:
+            if isinstance(one, str):
+                found += named([one], wanted)
+            else:
+                found += [one] if isinstance(one, Feature) else one.of_bands(wanted)
+        if definition is not None:
+            if not any(definition in f.definitions for f in found):
+                raise PlanError(f'none of these features has a definition "{definition}": {[f.name for f in found]}')
+            found = [f.by(definition) for f in found]
+        if search is None and any(f.needs_period for f in found):
+            search = PeriodSearch()
+        return cls(name, wanted, tuple(found), search)
+
+    @classmethod
+    def fast(cls, bands: Iterable[str] = "ugrizy") -> FeatureSet:
+        """Return every feature that needs neither a period nor a fit."""
+        names = tuple(bands)
+        kinds = [k for k in all_features() if not (k.needs_period or k.costly or k.on_request)]
+        return cls("fast", names, tuple(f for kind in kinds for f in kind.of_bands(names)))
+
+    @classmethod
+    def fits(cls, bands: Iterable[str] = "ugrizy", models: Iterable[str] = fits.EVERY_MODEL) -> FeatureSet:
+        """Return fits of supernovae, tidal disruptions and lenses: parameters, standard errors, chi2 and flags.
+
+        Parameters
+        ----------
+        bands : iterable of str
+            Bands, bluest first.
+        models : iterable of str
+            Of ``bazin``, ``villar``, ``linexp`` (each band by itself), ``bazin_joint``, ``villar_joint``, ``tde``,
+            ``fallback``, ``ulens`` (all bands together).
+
+        >>> [f.name for f in FeatureSet.fits("gr", ["tde"]).features][:4]
+        ['tde_a', 'tde_a_err', 'tde_sigma', 'tde_t_decay']
+        """
+        names = tuple(bands)
+        return cls("fits", names, fits.features(names, tuple(models)))
+
+    @classmethod
+    def full(
         cls,
         bands: Iterable[str] = "ugrizy",
         period_range_days: tuple[float, float] = (0.1, 1000.0),
         search: PeriodSearch | None = None,
     ) -> FeatureSet:
-        """Return the set for Rubin: all statistics of every band, colours, periods, Fourier series at the best one.
+        """Return every feature there is but fits of models (:meth:`fits`), each by its first definition.
 
         Parameters
         ----------
@@ -80,27 +167,81 @@ class FeatureSet:
 
         Notes
         -----
-        Periods take nearly all the time, in proportion to epochs times frequencies. Objects of fewer than 20 epochs,
-        and those that are constant with a probability above 1 %, are not searched.
+        Periods take nearly all the time, in proportion to epochs times frequencies. Objects of few epochs, and
+        those that are constant with a probability above 1 %, are not searched (:class:`PeriodSearch`).
         """
-        shortest, longest = (float(days) for days in period_range_days)
-        return cls._of("rubin", bands, replace(search or PeriodSearch(), period_range_days=(shortest, longest)))
-
-    @classmethod
-    def basic(cls, bands: Iterable[str] = "ugrizy") -> FeatureSet:
-        """Return every feature that needs no period."""
-        return cls._of("basic", bands, None)
-
-    @classmethod
-    def _of(cls, name: str, bands: Iterable[str], search: PeriodSearch | None) -> FeatureSet:
         names = tuple(bands)
-        plain = [kind() for kind in all_features() if kind is not MeanColour and (search or not kind.needs_period)]
-        colours = [MeanColour(blue, red) for blue, red in itertools.pairwise(names)]
-        return cls(name, names, (*plain, *colours), search)
+        kinds = [kind for kind in all_features() if not kind.on_request]
+        found = tuple(f for kind in kinds for f in kind.of_bands(names))
+        return cls("full", names, found, _ranged(search, period_range_days))
+
+    @classmethod
+    def rubin(
+        cls, bands: Iterable[str] = "ugrizy", *, science_flux: tuple[str, str] | None = rubin.SCIENCE_FLUX
+    ) -> FeatureSet:
+        """Return the time-series columns of Rubin's DP1 ``DiaObject`` under its names, 22 for each band.
+
+        Parameters
+        ----------
+        bands : iterable of str
+            Bands, bluest first.
+        science_flux : (str, str) or None
+            The parts of the light curve that hold the flux on the science image and its error; None leaves out the
+            three columns made of it.
+        """
+        names = tuple(bands)
+        features = rubin.columns(names, science=science_flux is not None)
+        return cls("rubin", names, tuple(features), second=science_flux)
+
+    @classmethod
+    def dpdd(
+        cls,
+        bands: Iterable[str] = "ugrizy",
+        period_range_days: tuple[float, float] = (0.1, 1000.0),
+        search: PeriodSearch | None = None,
+        *,
+        lists: bool = False,
+    ) -> FeatureSet:
+        """Return what Rubin's Data Products Definition Document promises: 31 periodic and 20 other numbers a band.
+
+        Parameters
+        ----------
+        bands : iterable of str
+            Bands, bluest first.
+        period_range_days : (float, float)
+            Shortest and longest period searched for.
+        search : PeriodSearch, optional
+            Everything else about the search.
+        lists : bool
+            Give them the shape they have there, ``lcPeriodic`` float32[bands][32] and ``lcNonPeriodic``
+            float32[bands][20], instead of named numbers; :func:`lsdb_ts.features.dpdd_lists` does so later.
+        """
+        names, ranged = tuple(bands), _ranged(search, period_range_days)
+        return cls("dpdd", names, tuple(dpdd.features(names)), ranged, lists)
+
+    @classmethod
+    def alerce(cls, bands: Iterable[str] = "gr") -> FeatureSet:
+        """Return ALeRCE's features of single bands that need no period, by its definitions and under its names.
+
+        ALeRCE computes them of magnitudes.
+        """
+        names = tuple(bands)
+        return cls("alerce", names, tuple(alerce.columns(names)))
 
     def inputs(self, roles: Roles) -> tuple[str, ...]:
         """Return the parts of a light curve that are read; raises PlanError naming a missing role."""
-        return Inputs.of(roles).names
+        return Inputs.of(roles).names + (self.second or ())
+
+    def require_second(self, parts: Iterable[str]) -> None:
+        """Raise PlanError unless the second flux of the set is among the parts of a light curve."""
+        there = list(parts)
+        missing = [name for name in self.second or () if name not in there]
+        if missing:
+            raise PlanError(
+                f'the light curves have no part "{missing[0]}" for the second flux of the set "{self.name}": name it '
+                "by science_flux=(flux, error), or leave it out with science_flux=None; "
+                f"{did_you_mean(missing[0], there)}"
+            )
 
     @functools.cached_property
     def fields(self) -> tuple[pa.Field, ...]:
@@ -109,8 +250,11 @@ class FeatureSet:
         A set without features of bands, or of objects, lacks their columns. The set's fingerprint is in the fields'
         metadata (``feature_set``), so that a classifier knows whether a table holds the features it was trained on.
         """
-        kinds = dict.fromkeys(self.bands, self._of_bands) | {"multiband": self._of_objects}
         mark = {"feature_set": self.fingerprint}
+        return dpdd.list_fields(len(self.bands), mark) if self.lists else self._structs(mark)
+
+    def _structs(self, mark: Mapping[str, str]) -> tuple[pa.Field, ...]:
+        kinds = dict.fromkeys(self.bands, self._of_bands) | {"multiband": self._of_objects}
         return tuple(
             pa.field(f"features_{name}", pa.struct([_field(f) for f in features]), nullable=False, metadata=mark)
             for name, features in kinds.items()
@@ -126,7 +270,7 @@ class FeatureSet:
         return [f for f in self.features if isinstance(f, ObjectFeature)]
 
     def extract(self, lightcurves: pa.StructArray | pa.ChunkedArray, roles: Roles) -> pa.Table:
-        """Compute all features of all curves at once.
+        """Compute all features of all curves, some hundred thousand epochs at a time.
 
         Parameters
         ----------
@@ -140,14 +284,38 @@ class FeatureSet:
         pyarrow.Table
             One row per curve with the columns of ``fields``; what is not defined is null.
         """
-        curves = LightCurves.of(lightcurves, roles, self.bands, self.search)
+        if self.second is not None:
+            self.require_second(part.name for part in lightcurves.type)
+        column = lightcurves if isinstance(lightcurves, pa.ChunkedArray) else pa.chunked_array([lightcurves])
+        tables, epochs = [], 0
+        for row, block in blocks_of(column, roles, _BLOCK_EPOCHS):
+            curves = self._curves(block, roles, row)
+            epochs += int(curves.offsets[-1] + curves.dropped.sum())
+            tables.append(self._computed(curves))
+        if epochs == 0:
+            warn_of_other_bands(column, roles, self.bands)
+        table = pa.concat_tables(tables).combine_chunks()
+        return dpdd.dpdd_lists(table, self.bands).cast(pa.schema(list(self.fields))) if self.lists else table
+
+    def _curves(self, lightcurves: pa.ChunkedArray, roles: Roles, first_row: int) -> LightCurves:
+        curves = LightCurves.of(lightcurves, roles, self.bands, self.search, first_row)
+        if self.second is None:
+            return curves
+        flux, error = self.second
+        again = replace(roles, flux=flux, flux_error=error)
+        return replace(curves, second=LightCurves.of(lightcurves, again, self.bands, first_row=first_row))
+
+    def _computed(self, curves: LightCurves) -> pa.Table:
+        curves.prepare(name for feature in self.features for name in feature.statistics)
         per_band = [self._masked(f, curves, curves.counts) for f in self._of_bands]
         whole = [self._masked(f, curves, curves.counts.sum(axis=1)) for f in self._of_objects]
         groups = [[values[:, b] for values in per_band] for b in range(len(self.bands)) if per_band]
         groups += [whole] if whole else []
-        schema = pa.schema(list(self.fields))
+        schema = pa.schema(list(self._structs({"feature_set": self.fingerprint})))
         columns = [
-            pa.StructArray.from_arrays([_column(v) for v in group], fields=list(field.type))
+            pa.StructArray.from_arrays(
+                [_column(v, part.type) for v, part in zip(group, field.type, strict=True)], fields=list(field.type)
+            )
             for group, field in zip(groups, schema, strict=True)
         ]
         return pa.Table.from_arrays(columns, schema=schema)
@@ -156,7 +324,13 @@ class FeatureSet:
     def _masked(feature: Feature, curves: LightCurves, counts: np.ndarray) -> np.ndarray:
         if feature.fluxes_only and not curves.is_flux:
             return np.full(counts.shape, np.nan)
-        return np.where(counts >= feature.min_epochs, feature.compute(curves), np.nan)
+        found = np.asarray(feature.compute(curves), dtype=np.float64)
+        if found.shape != counts.shape:
+            raise PlanError(
+                f"the feature {feature.name} gave numbers of shape {found.shape} and not {counts.shape}: one for each "
+                f"{'object and band' if counts.ndim == 2 else 'object'}"
+            )
+        return np.where(counts >= feature.min_epochs, found, np.nan)
 
     def to_json(self) -> dict[str, Any]:
         """Return the identity of the set as plain JSON."""
@@ -167,6 +341,8 @@ class FeatureSet:
             "search": asdict(self.search) | {"period_range_days": list(self.search.period_range_days)}
             if self.search
             else None,
+            "lists": self.lists,
+            "second": list(self.second) if self.second else None,
         }
 
     @classmethod
@@ -176,7 +352,8 @@ class FeatureSet:
         if search is not None:
             search = PeriodSearch(**{**search, "period_range_days": tuple(search["period_range_days"])})
         features = tuple(Feature.from_json(f) for f in identity["features"])
-        return cls(identity["name"], tuple(identity["bands"]), features, search)
+        second = tuple(identity["second"]) if identity["second"] else None
+        return cls(identity["name"], tuple(identity["bands"]), features, search, identity["lists"], second)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -185,11 +362,32 @@ class FeatureSet:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def always_defined() -> frozenset[str]:
+    """Return the names of features that are a number also where there are no epochs, and so tell of no measurement."""
+    every = (f for kind in all_features() for f in kind.of_bands(("g", "r")))
+    counts = {f.name for f in every if f.min_epochs == 0}
+    return frozenset(counts | rubin.named_counts(counts))
+
+
+def _require_whole(feature: Feature) -> None:
+    """Raise PlanError unless a feature tells what tables and people need to know of it."""
+    if not isinstance(feature, BandFeature | ObjectFeature):
+        raise PlanError(f"{feature!r} is no feature: make it a subclass of BandFeature or ObjectFeature")
+    lacking = [name for name in ("name", "unit", "min_epochs", "reference") if not hasattr(feature, name)]
+    if lacking:
+        raise PlanError(f"the feature {type(feature).__name__} lacks {', '.join(lacking)}: set them in its class")
+
+
+def _ranged(search: PeriodSearch | None, period_range_days: tuple[float, float]) -> PeriodSearch:
+    shortest, longest = (float(days) for days in period_range_days)
+    return replace(search or PeriodSearch(), period_range_days=(shortest, longest))
+
+
 def _field(feature: Feature) -> pa.Field:
-    return with_unit(pa.field(feature.name, pa.float32()), feature.unit)
+    return with_unit(pa.field(feature.name, feature.stored), feature.unit)
 
 
-def _column(values: np.ndarray) -> pa.Array:
-    """Return float32 with null for what is not a number, or too large for one."""
+def _column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Return the numbers with null for what is not one, or too large for a float32."""
     defined = np.abs(values) <= _LARGEST
-    return pa.array(np.where(defined, values, 0.0).astype(np.float32), mask=~defined)
+    return pa.array(np.where(defined, values, 0.0).astype(kind.to_pandas_dtype()), mask=~defined)

@@ -4,11 +4,14 @@ The model is the regularised multiband model of VanderPlas and Ivezic 2015 (ApJ 
 prior. A band's values, less its floating mean, are a series shared by all bands plus the band's own deviation::
 
     x_b(t) = sum_k [c_k + d_bk] cos(2 pi k f t) + [s_k + e_bk] sin(2 pi k f t)
-    c_k, s_k ~ N(0, 1 / k^2)          d_bk, e_bk ~ N(0, (DEVIATION / k)^2)
+    c_k, s_k ~ N(0, (SIZE / k)^2)          d_bk, e_bk ~ N(0, (SIZE DEVIATION / k)^2)
 
 for values in units of the band's intrinsic scatter. So bands of few epochs borrow the shape of the others, bands of
-many have their own, and a gap in phase cannot be filled with a wild swing. Which frequencies are tried is decided in
-``periods.py``.
+many have their own, and a gap in phase cannot be filled with a wild swing.
+
+What the series leaves over is measured errors plus a jitter that is fitted, in tails as long as Student's: stars that
+do not repeat exactly, and epochs that are wrong, are no reason to prefer another frequency. Which frequencies are
+tried is decided in ``refinement.py``.
 """
 
 from __future__ import annotations
@@ -18,23 +21,48 @@ import math
 import numba
 import numpy as np
 
+SIZE = 0.7
+"""Prior size of the shared series: that of a sinusoid of unit scatter is 1, most of it in one of two amplitudes."""
 DEVIATION = 0.2
 """Prior size of a band's deviation from the shared series, in units of the shared prior."""
+TAILS = 4.0
+"""Degrees of freedom of Student's distribution of what the series leaves over."""
+LEAST_JITTER = 0.02
+"""Smallest jitter, in units of the intrinsic scatter: a sparse series must not count as exact."""
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
+@numba.njit(cache=True, nogil=True)
+def series_prior(n_harmonics):  # type: ignore[no-untyped-def]
+    """Return the prior precisions of the shared unknowns: cos 1, sin 1, cos 2, sin 2, ..."""
+    precisions = np.empty(2 * n_harmonics)
+    for i in range(2 * n_harmonics):
+        precisions[i] = ((i // 2 + 1) / SIZE) ** 2
+    return precisions
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def wave_at(t, frequency):  # type: ignore[no-untyped-def]
+    """Return cosine and sine of ``2 pi f t`` at every epoch: most of a fit's cost, and the same for all its rounds."""
+    cosine, sine = np.empty(t.size), np.empty(t.size)
+    for i in range(t.size):
+        angle = 2.0 * math.pi * ((frequency * t[i]) % 1.0)
+        cosine[i], sine[i] = math.cos(angle), math.sin(angle)
+    return cosine, sine
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def normal_equations(t, x, w, start, stop, frequency, G, r):  # type: ignore[no-untyped-def]
+def normal_equations(wave, x, w, start, stop, G, r):  # type: ignore[no-untyped-def]
     """Fill the weighted normal equations of one band, its floating mean taken out.
 
     Parameters
     ----------
-    t, x, w : numpy.ndarray of float64
-        Epochs in days, values, weights.
+    wave : tuple of numpy.ndarray
+        As :func:`wave_at` gives it.
+    x, w : numpy.ndarray of float64
+        Values and weights.
     start, stop : int
         The band's epochs.
-    frequency : float
-        In cycles per day.
     G, r : numpy.ndarray of float64, shapes (2K, 2K) and (2K,)
         Filled. Order of the unknowns: cos 1, sin 1, cos 2, sin 2, ...
 
@@ -47,8 +75,7 @@ def normal_equations(t, x, w, start, stop, frequency, G, r):  # type: ignore[no-
     r[:] = 0.0
     Y = 0.0
     for i in range(start, stop):
-        angle = 2.0 * math.pi * ((frequency * t[i]) % 1.0)
-        c1, s1 = math.cos(angle), math.sin(angle)
+        c1, s1 = wave[0][i], wave[1][i]
         c, s, wi, wx = 1.0, 0.0, w[i], w[i] * x[i]
         C[0] += wi
         Y += wx
@@ -74,100 +101,189 @@ def normal_equations(t, x, w, start, stop, frequency, G, r):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_evidence(t, x, w, offsets, frequency, n_harmonics):  # type: ignore[no-untyped-def]
+def log_evidence(t, x, w, offsets, frequency, prior):  # type: ignore[no-untyped-def]
     """Return the log of how much more probable the values are with this frequency than with constant bands.
 
-    The Gaussian unknowns are integrated out: ``r' P^-1 r / 2 - ln(det P / det prior) / 2``, first for each band's
-    deviation, then for the shared series. More harmonics than the values ask for lower it by themselves.
+    The noise is Gaussian, of known weights. The unknowns are integrated out: ``r' P^-1 r / 2 - ln(det P / det prior) /
+    2``, first for each band's deviation, then for the shared series. More harmonics than the values ask for lower it by
+    themselves.
     """
-    m = 2 * n_harmonics
-    G, r = np.empty((m, m)), np.empty(m)
-    shared, right = _prior(m, 1.0), np.zeros(m)
-    value, prior_log_det = 0.0, _prior_log_det(m, 1.0)
-    own_log_det = _prior_log_det(m, DEVIATION)
-    L, solved, z = np.empty((m, m)), np.empty((m, m)), np.empty(m)
-    for b in range(offsets.size - 1):
-        if offsets[b + 1] == offsets[b]:
-            continue
-        normal_equations(t, x, w, offsets[b], offsets[b + 1], frequency, G, r)
-        log_det = _deviation_factor(G, L)
-        _forward(L, r, z)
-        for i in range(m):
-            _forward(L, G[i], solved[i])
-        value += 0.5 * _dot(z, z) - 0.5 * (log_det - own_log_det)
-        for i in range(m):
-            right[i] += r[i] - _dot(solved[i], z)
-            for j in range(i + 1):
-                shared[i, j] += G[i, j] - _dot(solved[i], solved[j])
-    log_det = _cholesky(shared, L)
+    m = prior.size
+    G, r = np.empty((1, m, m)), np.empty((1, m))
+    shared, right, L, z = np.empty((m, m)), np.empty(m), np.empty((m, m)), np.empty(m)
+    value = _gather(wave_at(t, frequency), x, w, offsets, prior, G, r, shared, right)
+    value -= 0.5 * _cholesky(shared, L)
     _forward(L, right, z)
-    return value + 0.5 * _dot(z, z) - 0.5 * (log_det - prior_log_det)
+    return value + 0.5 * _dot(z, z)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def fit_series(t, x, w, offsets, frequency, n_harmonics, series):  # type: ignore[no-untyped-def]
-    """Fill the most probable series of every band, shape (n_bands, 2K); empty bands get NaN.
+def fit_series(t, x, w, offsets, frequency, prior, shared_series, series):  # type: ignore[no-untyped-def]
+    """Fill the most probable series: the shared one, shape (2K,), and every band's, (n_bands, 2K); empty bands get NaN.
 
-    The unknowns are as in :func:`normal_equations`. The shared series is solved first, with the bands'
-    deviations integrated out, then the deviations given it.
+    The unknowns are as in :func:`normal_equations`. The shared series is solved first, with the bands' deviations
+    integrated out, then the deviations given it.
+
+    Returns
+    -------
+    float
+        The log of prior times posterior volume at the solution, ``-(theta' prior theta + ln(det P / det prior)) / 2``.
     """
-    n_bands, m = offsets.size - 1, 2 * n_harmonics
+    return _fit(wave_at(t, frequency), x, w, offsets, prior, shared_series, series)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fit(wave, x, w, offsets, prior, shared_series, series):  # type: ignore[no-untyped-def]
+    n_bands, m = offsets.size - 1, prior.size
     G, r = np.empty((n_bands, m, m)), np.empty((n_bands, m))
-    shared, right = _prior(m, 1.0), np.zeros(m)
-    L, solved, z, theta = np.empty((m, m)), np.empty((m, m)), np.empty(m), np.empty(m)
-    for b in range(n_bands):
-        if offsets[b + 1] == offsets[b]:
-            continue
-        normal_equations(t, x, w, offsets[b], offsets[b + 1], frequency, G[b], r[b])
-        _deviation_factor(G[b], L)
-        _forward(L, r[b], z)
-        for i in range(m):
-            _forward(L, G[b, i], solved[i])
-        for i in range(m):
-            right[i] += r[b, i] - _dot(solved[i], z)
-            for j in range(i + 1):
-                shared[i, j] += G[b, i, j] - _dot(solved[i], solved[j])
-    _cholesky(shared, L)
+    shared, right, L, z = np.empty((m, m)), np.empty(m), np.empty((m, m)), np.empty(m)
+    value = _gather(wave, x, w, offsets, prior, G, r, shared, right)
+    explained, own = 0.0, 1.0 / DEVIATION**2
+    value -= 0.5 * _cholesky(shared, L)
     _forward(L, right, z)
-    _backward(L, z, theta)
+    _backward(L, z, shared_series)
+    penalty = 0.0
+    for i in range(m):
+        penalty += prior[i] * shared_series[i] ** 2
     for b in range(n_bands):
         if offsets[b + 1] == offsets[b]:
             series[b, :] = np.nan
             continue
-        _deviation_factor(G[b], L)
+        _deviation_factor(G[b], prior, L)
+        _forward(L, r[b], z)
+        explained += 0.5 * _dot(z, z)
         for i in range(m):
-            right[i] = r[b, i] - _dot(G[b, i], theta)
+            right[i] = r[b, i] - _dot(G[b, i], shared_series)
         _forward(L, right, z)
         _backward(L, z, series[b])
         for i in range(m):
-            series[b, i] += theta[i]
+            penalty += own * prior[i] * series[b, i] ** 2
+            series[b, i] += shared_series[i]
+    # What ``_gather`` adds for the deviations' fits is not part of the volume.
+    return value - explained - 0.5 * penalty
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _prior(m, size):  # type: ignore[no-untyped-def]
-    """Return the diagonal matrix of prior precisions, (k / size)^2 for harmonic k."""
-    P = np.zeros((m, m))
+def student_evidence(t, x, variances, offsets, frequency, prior, jitter2, rounds, w, fit):  # type: ignore[no-untyped-def]
+    """Return the log probability of the values with this frequency, in Laplace's approximation, and the jitter squared.
+
+    Noise has Student's distribution about the series, of scale ``sqrt(variance + jitter^2)``. Weights and jitter are
+    found by expectation maximisation (Lange, Little and Taylor 1989, JASA 84, 881), the jitter with the degrees of
+    freedom that the series takes.
+
+    Parameters
+    ----------
+    t, x, variances, offsets
+        Epochs, values, squared errors, and where each band begins.
+    frequency : float
+        In cycles per day; 0 for constant bands.
+    prior : numpy.ndarray
+        As :func:`series_prior` gives it.
+    jitter2 : float
+        Where the jitter starts, squared.
+    rounds : int
+        Rounds of the maximisation.
+    w : numpy.ndarray
+        Weights to start with; filled with those found.
+    fit : tuple of numpy.ndarray
+        Filled with the shared series and the bands' ones.
+    """
+    n, taken, volume, means = t.size, 0, 0.0, 0.0
+    shared_series, series = fit
+    shared_series[:], series[:] = 0.0, 0.0
+    left, wave = np.empty(n), wave_at(t, frequency)
+    for b in range(offsets.size - 1):
+        taken += offsets[b + 1] > offsets[b]
+    if frequency > 0.0:
+        taken += prior.size
+    correction = n / max(n - taken, 0.5 * n)
+    for _ in range(rounds):
+        if frequency > 0.0:
+            volume = _fit(wave, x, w, offsets, prior, shared_series, series)
+        means = _remain(wave, x, w, offsets, series, left)
+        wanted, total = 0.0, 0.0
+        for i in range(n):
+            s2 = variances[i] + jitter2
+            weight = (TAILS + 1.0) / (TAILS + left[i] ** 2 / s2)
+            wanted += (weight * correction * left[i] ** 2 - variances[i]) / (s2 * s2)
+            total += 1.0 / (s2 * s2)
+        jitter2 = max(wanted / total, LEAST_JITTER**2)
+        for i in range(n):
+            w[i] = (TAILS + 1.0) / (TAILS * (variances[i] + jitter2) + left[i] ** 2)
+    value = n * (math.lgamma(0.5 * (TAILS + 1.0)) - math.lgamma(0.5 * TAILS) - 0.5 * math.log(TAILS * math.pi))
+    for i in range(n):
+        s2 = variances[i] + jitter2
+        value -= 0.5 * math.log(s2) + 0.5 * (TAILS + 1.0) * math.log1p(left[i] ** 2 / (TAILS * s2))
+    return value + volume + means, jitter2
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def residuals(t, x, w, offsets, frequency, series, left):  # type: ignore[no-untyped-def]
+    """Fill what the series and the bands' weighted means leave over; return the log volume of the means."""
+    return _remain(wave_at(t, frequency), x, w, offsets, series, left)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _remain(wave, x, w, offsets, series, left):  # type: ignore[no-untyped-def]
+    K, volume = series.shape[1] // 2, 0.0
+    for b in range(offsets.size - 1):
+        W, Y = 0.0, 0.0
+        for i in range(offsets[b], offsets[b + 1]):
+            c1, s1 = wave[0][i], wave[1][i]
+            c, s, value = 1.0, 0.0, x[i]
+            for k in range(K):
+                c, s = c * c1 - s * s1, s * c1 + c * s1
+                value -= series[b, 2 * k] * c + series[b, 2 * k + 1] * s
+            left[i] = value
+            W += w[i]
+            Y += w[i] * value
+        for i in range(offsets[b], offsets[b + 1]):
+            left[i] -= Y / W
+        if offsets[b + 1] > offsets[b]:
+            volume -= 0.5 * math.log(W)
+    return volume
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _gather(wave, x, w, offsets, prior, G, r, shared, right):  # type: ignore[no-untyped-def]
+    """Fill each band's equations (or, where there is room for one, the last band's) and the shared ones.
+
+    Returns the log evidence of the bands' deviations, and half the log determinant of the prior of the shared series.
+    """
+    m, own = prior.size, 1.0 / DEVIATION**2
+    L, solved, z = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    shared[:], right[:] = 0.0, 0.0
+    prior_log_det, own_log_det = 0.0, m * math.log(own)
     for i in range(m):
-        P[i, i] = ((i // 2 + 1) / size) ** 2
-    return P
+        shared[i, i] = prior[i]
+        prior_log_det += math.log(prior[i])
+    own_log_det += prior_log_det
+    value = 0.5 * prior_log_det
+    for b in range(offsets.size - 1):
+        if offsets[b + 1] == offsets[b]:
+            continue
+        at = min(b, r.shape[0] - 1)
+        normal_equations(wave, x, w, offsets[b], offsets[b + 1], G[at], r[at])
+        log_det = _deviation_factor(G[at], prior, L)
+        _forward(L, r[at], z)
+        for i in range(m):
+            _forward(L, G[at, i], solved[i])
+        value += 0.5 * _dot(z, z) - 0.5 * (log_det - own_log_det)
+        for i in range(m):
+            right[i] += r[at, i] - _dot(solved[i], z)
+            for j in range(i + 1):
+                shared[i, j] += G[at, i, j] - _dot(solved[i], solved[j])
+    return value
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _prior_log_det(m, size):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for i in range(m):
-        total += 2.0 * math.log((i // 2 + 1) / size)
-    return total
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _deviation_factor(G, L):  # type: ignore[no-untyped-def]
+def _deviation_factor(G, prior, L):  # type: ignore[no-untyped-def]
     """Fill the Cholesky factor of G plus the deviations' prior precision; return its log determinant."""
     m = G.shape[0]
     for i in range(m):
         for j in range(i + 1):
             L[i, j] = G[i, j]
-        L[i, i] += ((i // 2 + 1) / DEVIATION) ** 2
+        L[i, i] += prior[i] / DEVIATION**2
     return _cholesky(L, L)
 
 
@@ -214,3 +330,26 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     for i in range(a.size):
         total += a[i] * b[i]
     return total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def sinusoid_power(t, x, w, offsets, frequency):  # type: ignore[no-untyped-def]
+    """Return the shared-phase power at one frequency: the share of the variance that one sinusoid takes away."""
+    G, r = np.empty((2, 2)), np.empty(2)
+    wave = wave_at(t, frequency)
+    cc, cs, ss, yc, ys, variance = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for b in range(offsets.size - 1):
+        if offsets[b + 1] == offsets[b]:
+            continue
+        normal_equations(wave, x, w, offsets[b], offsets[b + 1], G, r)
+        cc, cs, ss, yc, ys = cc + G[0, 0], cs + G[0, 1], ss + G[1, 1], yc + r[0], ys + r[1]
+        W, Y, YY = 0.0, 0.0, 0.0
+        for i in range(offsets[b], offsets[b + 1]):
+            W += w[i]
+            Y += w[i] * x[i]
+            YY += w[i] * x[i] * x[i]
+        variance += YY - Y * Y / W
+    det = cc * ss - cs * cs
+    if not (variance > 0.0 and det > 1e-12 * (cc + ss) ** 2):
+        return math.nan
+    return (ss * yc * yc + cc * ys * ys - 2.0 * cs * yc * ys) / (det * variance)

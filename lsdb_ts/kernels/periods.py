@@ -1,43 +1,44 @@
-"""The period search over many objects: which are searched, in what units, and the refinement of the best peaks.
+"""The period search over many objects: which are searched, in what units, how, and what is told of the result.
 
-The power of one object lives in ``kernels/periodogram.py``, the harmonic fits in ``kernels/fourier.py``.
+The power of one object lives in ``kernels/periodogram.py``, the second stage in ``kernels/refinement.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.fourier import fit_series, log_evidence
-from lsdb_ts.kernels.periodogram import _grid, _peaks, _power, false_alarm_probability
-from lsdb_ts.kernels.statistics import check_lengths, middle_of
+from lsdb_ts.errors import PlanError, did_you_mean
+from lsdb_ts.kernels.aliases import Quality, alias_classes, widest_gap, window_power
+from lsdb_ts.kernels.false_alarm import false_alarm_probability
+from lsdb_ts.kernels.fourier import fit_series, series_prior, sinusoid_power
+from lsdb_ts.kernels.grid import _grid
+from lsdb_ts.kernels.kinds import RR_LYRAE, RR_LYRAE_AMPLITUDES, StarKind
+from lsdb_ts.kernels.periodogram import _peaks, _power
+from lsdb_ts.kernels.refinement import refine
+from lsdb_ts.kernels.scatter import about_means, scaled
+from lsdb_ts.kernels.statistics import check_lengths
 
-_LOCAL_STEP = 0.2
-"""Step of the local search, in units of 1 / (n_harmonics * baseline): fine enough for the highest harmonic."""
-_SHRINK_EPOCHS = 5.0
-"""A band's own scatter counts as many epochs as it has, the bands' common one as this many."""
-_POLISHED = 2
-"""Peaks that are followed to their local maximum, in units of the periods reported."""
-_HALVED = 5
-"""Peaks that are also tried at half their frequency: a binary's two eclipses look like two cycles of one."""
-_HALVED_WORTH = 0.95
-"""A halved frequency has to explain clearly more than its peak: its log evidence counts this much beside the others'.
-(At 1.0, 1.2 % of the RR Lyrae of Stripe 82 come out at twice their period.)"""
-_DISTINCT = 1.0
-"""Two periods are distinct when their frequencies differ by more than this, in units of 1 / baseline."""
+POWER_RATES = (0.25, 1.0 / 3.0, 0.5, 2.0, 3.0, 4.0)
+"""Multiples of the period whose power is compared with the period's own."""
+_RANKED_PEAKS = 100
+"""Peaks whose evenness the pseudo-entropy tells."""
+_ABOUT = 11 + len(POWER_RATES)
+_FEW_EPOCHS, _FEW_CYCLES, _HIGH_WINDOW, _LARGE_JITTER, _LARGE_GAP, _LIKELY_ALARM = 40, 3.0, 0.3, 0.5, 0.2, 1e-3
+_RIVAL_ODDS = math.log(20.0)
 
 
 @dataclass(frozen=True)
 class PeriodSearch:
-    """How periods are searched for. Two stages: shared-phase power on a grid, then a harmonic fit of its best peaks.
+    """How periods are searched for. Two stages: shared-phase power on a grid, then harmonic fits of its best peaks.
 
     Before it, each band is divided by its intrinsic scatter, so that one amplitude fits all bands in any unit, with no
-    template of amplitudes.
+    template of amplitudes. Where the class is known, ``amplitude_ratios`` and ``kinds`` say more.
     """
 
     period_range_days: tuple[float, float] = (0.1, 1000.0)
@@ -50,16 +51,29 @@ class PeriodSearch:
     """Peaks of the first stage that are fitted again."""
     n_harmonics: int = 4
     """Harmonics of the second stage."""
-    n_periods: int = 3
+    n_periods: int = 5
     """Distinct periods reported, most probable first."""
-    min_epochs: int = 20
+    min_epochs: int = 15
     """Objects of fewer epochs, all bands together, are not searched."""
     max_p_const: float = 0.01
     """Objects that are constant with at least this probability (chi2 about the bands' means) are not searched."""
     error_floor: float = 0.3
-    """Added in quadrature to the errors, in units of the band's intrinsic scatter: no short series fits a real star."""
+    """Added in quadrature to the errors while peaks are sought, in units of the band's intrinsic scatter: no short
+    series fits a real star. The second stage fits it."""
+    double_log_odds: float = -8.0
+    """Log odds of twice a period against the period, before the values are seen: stars do not repeat exactly. Where the
+    cycle is a dip, as of eclipses, a quarter of it."""
+    amplitude_ratios: tuple[float, ...] = ()
+    """Amplitudes of the bands relative to one another, one a band; where empty, each band's scatter tells."""
+    kinds: tuple[StarKind, ...] = ()
+    """Kinds of stars that the objects are known to be, such as ``RR_LYRAE``; where empty, all periods and shapes are
+    equally probable."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "period_range_days", tuple(self.period_range_days))
+        object.__setattr__(self, "amplitude_ratios", tuple(float(r) for r in self.amplitude_ratios))
+        kinds = tuple(StarKind(**kind) if isinstance(kind, Mapping) else kind for kind in self.kinds)
+        object.__setattr__(self, "kinds", kinds)
         shortest, longest = self.period_range_days
         if not 0.0 < shortest < longest < math.inf:
             raise PlanError(f"a period search needs 0 < shortest < longest, got {self.period_range_days} days")
@@ -71,6 +85,31 @@ class PeriodSearch:
                 "a period search needs oversampling above 0 and an error_floor of 0 or more, "
                 f"got {self.oversampling} and {self.error_floor}"
             )
+        if not all(0.0 < ratio < math.inf for ratio in self.amplitude_ratios):
+            raise PlanError(f"a period search needs amplitude_ratios above 0, got {self.amplitude_ratios}")
+        if kinds and self.n_harmonics < 3:
+            raise PlanError(f"a period search needs 3 harmonics to compare shapes of kinds, got {self.n_harmonics}")
+
+    @classmethod
+    def rr_lyrae(cls, bands: Iterable[str] = "ugrizy") -> PeriodSearch:
+        """Return the search for objects that are known to be RR Lyrae: their periods, amplitudes and shapes.
+
+        Parameters
+        ----------
+        bands : iterable of str
+            Bands of the light curves, in the sequence of the feature set.
+
+        >>> PeriodSearch.rr_lyrae("gri").amplitude_ratios
+        (1.0, 0.72, 0.57)
+        """
+        for band in (wanted := tuple(bands)):
+            if band not in RR_LYRAE_AMPLITUDES:
+                raise PlanError(
+                    f'no amplitude of RR Lyrae is known in "{band}"; {did_you_mean(band, RR_LYRAE_AMPLITUDES)}; '
+                    "give PeriodSearch(amplitude_ratios=..., kinds=RR_LYRAE) your own"
+                )
+        ratios = tuple(RR_LYRAE_AMPLITUDES[band] for band in wanted)
+        return cls((0.2, 1.2), amplitude_ratios=ratios, kinds=RR_LYRAE, double_log_odds=-20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +119,26 @@ class Periods:
     period_days: NDArray[np.float64]
     """Shape (n_objects, n_periods), most probable first."""
     log_evidence: NDArray[np.float64]
-    """Shape (n_objects, n_periods): ln of the odds of the harmonic model against constant bands."""
+    """Shape (n_objects, n_periods): ln of the odds of the harmonic model against constant bands. Measurements of one
+    visit count as one; the kinds of stars expected, and that stars repeat, are taken into account."""
+    alias: NDArray[np.float64]
+    """Shape (n_objects, n_periods): code of ``kernels.aliases.Alias``, relative to the first period."""
+    quality: NDArray[np.float64]
+    """Shape (n_objects,): bits of ``kernels.aliases.Quality``; 0 where nothing speaks against the first period."""
     power: NDArray[np.float64]
     """Shape (n_objects,): highest shared-phase power of the first stage, 0 to 1."""
     false_alarm_probability: NDArray[np.float64]
     """Shape (n_objects,): of that power, after Baluev 2008."""
+    pseudo_entropy: NDArray[np.float64]
+    """Shape (n_objects,): 1 - H / ln n of the n = 100 highest peaks, H their entropy: 0 where all are equally high."""
+    power_rates: NDArray[np.float64]
+    """Shape (n_objects, len(POWER_RATES)): power at multiples of the first period over its own."""
+    phase_gap: NDArray[np.float64]
+    """Shape (n_objects,): longest part of the first period's cycle without an epoch in any band."""
+    jitter: NDArray[np.float64]
+    """Shape (n_objects,): what the series leaves over beyond the errors, in units of the intrinsic scatter."""
+    n_frequencies: NDArray[np.float64]
+    """Shape (n_objects,): points of the grid."""
     series: NDArray[np.float64]
     """Shape (n_objects, n_bands, 2 * n_harmonics): cosine and sine amplitudes at the best period, in the unit of
     the values, phases counted from each object's first epoch."""
@@ -111,7 +165,7 @@ def search_periods(
         Bands of an object.
     settings : PeriodSearch
     relative : bool
-        Whether the scatter of the bands is compared relative to their medians (fluxes), not as it is (magnitudes).
+        Whether the values are fluxes: the scatter of the bands is then compared relative to their medians.
         A band fainter than its noise is compared relative to that, and the others borrow nothing from it.
 
     Returns
@@ -119,202 +173,126 @@ def search_periods(
     Periods
     """
     check_lengths(offsets, time_days, values, errors)
-    n_objects = (offsets.size - 1) // n_bands
-    s = settings
-    found = Periods(
-        np.full((n_objects, s.n_periods), np.nan),
-        np.full((n_objects, s.n_periods), np.nan),
-        np.full(n_objects, np.nan),
-        np.full(n_objects, np.nan),
-        np.full((n_objects, n_bands, 2 * s.n_harmonics), np.nan),
-    )
-    chosen = _worth_searching(values, errors, offsets, n_bands, s)
-    about = np.full((n_objects, 4), np.nan)
+    n_objects, s = (offsets.size - 1) // n_bands, settings
+    if s.amplitude_ratios and len(s.amplitude_ratios) != n_bands:
+        raise PlanError(f"the period search has {len(s.amplitude_ratios)} amplitude_ratios for {n_bands} bands")
+    period, evidence = np.full((2, n_objects, s.n_periods), np.nan)
+    series = np.full((n_objects, n_bands, 2 * s.n_harmonics), np.nan)
+    about = np.full((n_objects, _ABOUT), np.nan)
     _search(
-        (time_days, values, errors, offsets, chosen),
-        (*s.period_range_days, s.oversampling, s.max_frequencies, s.n_peaks, s.n_harmonics, s.error_floor, relative),
-        (found.period_days, found.log_evidence, found.series, about),
+        (time_days, values, errors, offsets, _worth_searching(values, errors, offsets, n_bands, s)),
+        (*s.period_range_days, s.oversampling, s.max_frequencies),
+        (s.n_peaks, s.n_harmonics, s.error_floor, float(s.double_log_odds), relative),
+        (np.array(s.amplitude_ratios), np.array([kind.row for kind in s.kinds]).reshape(-1, 11)),
+        (period, evidence, series, about),
         n_bands,
     )
-    power, spread, epochs, bands = about.T
-    found.power[:] = power
+    power, spread, epochs, bands, count, baseline = about[:, :6].T
+    alarm = np.full(n_objects, np.nan)
     searched = np.isfinite(power)
-    found.false_alarm_probability[searched] = false_alarm_probability(
+    alarm[searched] = false_alarm_probability(
         power[searched], 1.0 / s.period_range_days[0], spread[searched], epochs[searched], bands[searched]
     )
-    return found
+    alias = np.where(np.isfinite(period), alias_classes(period, baseline), np.nan)
+    quality = _quality(period, evidence, about, alarm, s)
+    rates = about[:, 11:]
+    return Periods(
+        period, evidence, alias, quality, power, alarm, about[:, 6], rates, about[:, 7], about[:, 9], count, series
+    )
+
+
+def _quality(period, evidence, about, alarm, settings):  # type: ignore[no-untyped-def]
+    """Return the quality bits of the best periods."""
+    _, _, epochs, _, _, baseline, _, gap, window, jitter, cut = about[:, :11].T
+    first, (shortest, longest) = period[:, 0], settings.period_range_days
+    second = evidence[:, 1] if evidence.shape[1] > 1 else np.full(first.size, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        edge = np.minimum(np.abs(1 / first - 1 / shortest), np.abs(1 / first - np.maximum(1 / longest, 1 / baseline)))
+        bits = {
+            Quality.FEW_EPOCHS: epochs < _FEW_EPOCHS,
+            Quality.SHORT_BASELINE: baseline < _FEW_CYCLES * first,
+            Quality.WINDOW: window > _HIGH_WINDOW,
+            Quality.POOR_FIT: jitter > _LARGE_JITTER,
+            Quality.PHASE_GAP: gap > _LARGE_GAP,
+            Quality.RIVAL: evidence[:, 0] - second < _RIVAL_ODDS,
+            Quality.EDGE: edge < 0.5 / baseline,
+            Quality.FALSE_ALARM: alarm > _LIKELY_ALARM,
+            Quality.GRID_CUT: cut > 0,
+        }
+    total = sum(int(bit) * holds for bit, holds in bits.items())
+    return np.where(np.isfinite(first), total, np.nan)
 
 
 def _worth_searching(values, errors, offsets, n_bands, settings):  # type: ignore[no-untyped-def]
     """Return the numbers of the objects that have the epochs and vary."""
     from scipy.special import chdtrc
 
-    chi2, epochs, means = _scatter(values, errors, offsets, n_bands)
+    chi2, epochs, means = about_means(values, errors, offsets, n_bands)
     free = np.maximum(epochs - means, 1)
     return np.flatnonzero((epochs >= settings.min_epochs) & (chdtrc(free, chi2) < settings.max_p_const))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _scatter(x, e, offsets, n_bands):  # type: ignore[no-untyped-def]
-    """Return, per object, chi2 about the weighted means of its bands, its epochs and its occupied bands."""
-    n_objects = (offsets.size - 1) // n_bands
-    chi2, epochs, means = np.zeros(n_objects), np.zeros(n_objects, np.int64), np.zeros(n_objects, np.int64)
-    for segment in range(offsets.size - 1):
-        start, stop = offsets[segment], offsets[segment + 1]
-        if stop == start:
-            continue
-        W, Y = 0.0, 0.0
-        for i in range(start, stop):
-            W += 1.0 / (e[i] * e[i])
-            Y += x[i] / (e[i] * e[i])
-        for i in range(start, stop):
-            chi2[segment // n_bands] += ((x[i] - Y / W) / e[i]) ** 2
-        epochs[segment // n_bands] += stop - start
-        means[segment // n_bands] += 1
-    return chi2, epochs, means
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search(curves, how, found, n_bands):  # type: ignore[no-untyped-def]
+def _search(curves, wanted, how, known, found, n_bands):  # type: ignore[no-untyped-def]
     """Search the chosen objects one after the other, into the rows of ``found``."""
     times, values, errors, all_offsets, chosen = curves
-    shortest, longest, oversampling, max_frequencies, n_peaks, n_harmonics, floor, relative = how
+    shortest, longest, oversampling, max_frequencies = wanted
+    n_peaks, n_harmonics, floor, double_odds, relative = how
+    ratios, kinds = known
     periods, evidences, series, about = found
+    prior, shared = series_prior(n_harmonics), np.empty(2 * n_harmonics)
     for place in chosen:
         offsets = all_offsets[place * n_bands : (place + 1) * n_bands + 1]
         start, stop = offsets[0], offsets[-1]
         offsets = offsets - start
         t = times[start:stop] - times[start:stop].min()
-        x, w, scale = _scaled(values[start:stop], errors[start:stop], offsets, floor, relative)
+        x, variances, scale = scaled(values[start:stop], errors[start:stop], offsets, relative, ratios)
         first, step, count = _grid(t.max(), shortest, longest, oversampling, max_frequencies)
-        if count == 0 or not w.sum() > 0.0:
+        if count == 0 or not scale.max() > 0.0:
             continue
+        w = 1.0 / (variances + floor * floor)
         power = np.empty(count)
         _power(t, x, w, offsets, (first, step), False, power)
-        peaks = np.empty(n_peaks, np.int64)
+        peaks = np.empty(max(n_peaks, _RANKED_PEAKS), np.int64)
         n_found = _peaks(power, count, peaks)
         if n_found == 0:
             continue
-        about[place, 0], about[place, 1] = power[peaks[0]], _spread(t, w)
-        about[place, 2], about[place, 3] = t.size, _occupied(offsets)
-        candidates, worth = _candidates(peaks[:n_found], first, step)
-        limits = (first, 1.0 / shortest)
-        _refine((t, x, w, offsets), candidates, worth, step, limits, n_harmonics, periods[place], evidences[place])
-        if not periods[place, 0] > 0.0:
+        row = about[place]
+        row[0], row[1], row[2], row[3] = power[peaks[0]], _spread(t, w), t.size, _occupied(offsets)
+        row[4], row[5], row[6] = count, t.max(), _evenness(power, peaks[:n_found])
+        row[10] = first + step * (count - 0.5) < 1.0 / shortest
+        centres = first + step * peaks[: min(n_found, n_peaks)]
+        best, row[9] = refine(
+            (t, x, variances, offsets),
+            centres,
+            step,
+            (first, 1.0 / shortest),
+            (n_harmonics, floor, double_odds, kinds, relative),
+            periods[place],
+            evidences[place],
+        )
+        if not best > 0.0:
             continue
-        fit_series(t, x, w, offsets, 1.0 / periods[place, 0], n_harmonics, series[place])
+        row[7], row[8] = widest_gap(t, best), max(window_power(t, w, best), window_power(t, w, 2.0 * best))
+        own = sinusoid_power(t, x, w, offsets, best)
+        for k in range(len(POWER_RATES)):
+            row[11 + k] = sinusoid_power(t, x, w, offsets, best / POWER_RATES[k]) / own
+        fit_series(t, x, w, offsets, best, prior, shared, series[place])
         for b in range(n_bands):
             series[place, b] *= scale[b]
 
 
-@numba.njit(cache=True, nogil=True)
-def _candidates(peaks, first, step):  # type: ignore[no-untyped-def]
-    """Return the frequencies to fit again, the peaks and the halves of the highest, and what each is worth."""
-    n, n_halved = peaks.size, min(_HALVED, peaks.size)
-    frequencies, worth = np.empty(n + n_halved), np.ones(n + n_halved)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _evenness(power, peaks):  # type: ignore[no-untyped-def]
+    """Return 1 - H / ln n of the highest peaks; NaN for one peak alone."""
+    total, entropy = 0.0, 0.0
+    n = min(peaks.size, _RANKED_PEAKS)
     for k in range(n):
-        frequencies[k] = first + step * peaks[k]
-    for k in range(n_halved):
-        frequencies[n + k], worth[n + k] = 0.5 * frequencies[k], _HALVED_WORTH
-    return frequencies, worth
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _refine(data, candidates, worth, step, limits, n_harmonics, periods, evidences):  # type: ignore[no-untyped-def]
-    """Fit harmonics around each candidate frequency and keep the most probable distinct periods."""
-    t, x, w, offsets = data
-    baseline = t.max()
-    fine = _LOCAL_STEP / (n_harmonics * baseline)
-    reach = math.ceil(0.5 * step / fine)
-    best_f, best_e = candidates.copy(), np.full(candidates.size, -np.inf)
-    for c in range(candidates.size):
-        for k in range(-reach, reach + 1):
-            f = candidates[c] + k * fine
-            if limits[0] <= f <= limits[1]:
-                e = log_evidence(t, x, w, offsets, f, n_harmonics)
-                if e > best_e[c]:
-                    best_f[c], best_e[c] = f, e
-    # Only the most probable are worth a climb; after it their sequence may differ.
-    leaders = _descending(best_e * worth)[: _POLISHED * periods.size]
-    for c in leaders:
-        best_f[c], best_e[c] = _polish(data, best_f[c], best_e[c], fine, limits, n_harmonics)
-    kept = 0
-    for place in _descending((best_e * worth)[leaders]):
-        c = leaders[place]
-        new = kept < periods.size and best_e[c] > -np.inf
-        for k in range(kept):
-            new &= abs(best_f[c] - 1.0 / periods[k]) > _DISTINCT / baseline
-        if new:
-            periods[kept], evidences[kept] = 1.0 / best_f[c], best_e[c]
-            kept += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _descending(values):  # type: ignore[no-untyped-def]
-    """Return the places of a few values from the highest down (``np.argsort`` takes seconds to compile)."""
-    places = np.arange(values.size)
-    for i in range(1, values.size):
-        at = i
-        while at > 0 and values[places[at - 1]] < values[i]:
-            places[at] = places[at - 1]
-            at -= 1
-        places[at] = i
-    return places
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _polish(data, f, e, width, limits, n_harmonics):  # type: ignore[no-untyped-def]
-    """Climb to the local maximum by halving steps, down to 1/500 of the local step."""
-    t, x, w, offsets = data
-    while width > 0.002 * _LOCAL_STEP / (n_harmonics * t.max()):
-        moved = False
-        for side in (-1.0, 1.0):
-            g = f + side * width
-            if limits[0] <= g <= limits[1]:
-                h = log_evidence(t, x, w, offsets, g, n_harmonics)
-                if h > e:
-                    f, e, moved = g, h, True
-                    break
-        if not moved:
-            width *= 0.5
-    return f, e
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _scaled(values, errors, offsets, floor, relative):  # type: ignore[no-untyped-def]
-    """Return the values about their band's mean in units of its intrinsic scatter, their weights, and the units."""
-    n_bands = offsets.size - 1
-    scatter, unit = np.zeros(n_bands), np.ones(n_bands)
-    mean, bright = np.zeros(n_bands), np.zeros(n_bands, np.bool_)
-    for b in range(n_bands):
-        x, e = values[offsets[b] : offsets[b + 1]], errors[offsets[b] : offsets[b + 1]]
-        if x.size == 0:
-            continue
-        mean[b], noise = middle_of(np.sort(x)), (e * e).sum() / x.size
-        bright[b] = x.size > 1 and (not relative or mean[b] > math.sqrt(noise))
-        if relative:
-            # Noise over a mean near zero or below would be an enormous scatter, which no other band should borrow.
-            unit[b] = max(mean[b], math.sqrt(noise))
-        if x.size > 1:
-            variance = ((x - x.sum() / x.size) ** 2).sum() / (x.size - 1)
-            scatter[b] = max(variance - noise, 0.0) / unit[b] ** 2
-    pooled, n = 0.0, 0
-    for b in range(n_bands):
-        if bright[b] or not bright.any():
-            pooled += (offsets[b + 1] - offsets[b]) * scatter[b]
-            n += offsets[b + 1] - offsets[b]
-    pooled = pooled / n if n > 0 else 0.0
-    scale = np.zeros(n_bands)
-    x, w = np.zeros(values.size), np.zeros(values.size)
-    for b in range(n_bands):
-        m = offsets[b + 1] - offsets[b]
-        shrunk = (m * scatter[b] + _SHRINK_EPOCHS * pooled) / (m + _SHRINK_EPOCHS)
-        scale[b] = unit[b] * math.sqrt(shrunk)
-        if scale[b] > 0.0:
-            for i in range(offsets[b], offsets[b + 1]):
-                x[i] = (values[i] - mean[b]) / scale[b]
-                w[i] = 1.0 / ((errors[i] / scale[b]) ** 2 + floor * floor)
-    return x, w, scale
+        total += power[peaks[k]]
+    for k in range(n):
+        share = power[peaks[k]] / total
+        entropy -= share * math.log(share)
+    return 1.0 - entropy / math.log(n) if n > 1 else math.nan
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -1,31 +1,64 @@
-"""Statistics of many light curves at once, and the regrouping of epochs by band; curves are flat arrays plus offsets.
+"""Statistics of many light curves at once; curves are flat arrays plus offsets.
 
 Definitions in words and their sources stand with the features (``features/``); periods live in ``kernels/periods.py``.
-A statistic that is not defined (too few epochs, no scatter, a mean that is not positive under a ratio) is NaN.
+A statistic that is not defined (too few epochs, no scatter, a mean that is not positive under a ratio) is NaN. One that
+several authors define differently has a column for each, named after the definition.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.errors import InputError
+from lsdb_ts.errors import InputError, did_you_mean
+from lsdb_ts.kernels.ranked import central_shares, middle_of, normality, otsu, ranks, sort_into, tail_skew
+from lsdb_ts.kernels.sequences import cadence, line, runs, steps
 
-STATISTICS = (
-    "n_epochs", "duration", "dt_median", "dt_max",
-    "mean_w", "mean_w_err", "mean", "median", "min", "max", "sigma", "err_mean",
-    "p05", "p10", "p25", "p75", "p90", "p95", "mad", "iqr", "amp_half",
-    "chi2", "redchi2", "excess_var", "frac_sigma", "stetson_j", "stetson_k",
-    "skew", "kurt_small", "beyond_1std", "median_brp",
-    "max_slope", "lin_slope", "lin_slope_err", "eta", "eta_e", "rcs", "roms",
-)  # fmt: skip
-"""The columns of :func:`curve_statistics`, in order."""
-_SHORTEST_GAP_DAYS = 0.5
-"""Gaps below this count as this in eta_e: pairs within one night would drown all others."""
-_STETSON_ROUNDS, _STETSON_TOLERANCE = 20, 1e-6
+_GROUPS = {
+    "moments": ("n_epochs", "mean_w", "mean_w_err", "mean", "min", "max", "sigma", "sigma_alerce", "err_mean"),
+    "cadence": ("t_first", "t_last", "duration", "dt_max"),
+    "gaps": ("dt_median",),
+    "ranks": (
+        "median", "p05", "p10", "p25", "p75", "p90", "p95", "iqr", "iqr_light_curve", "mad",
+        "amplitude", "amplitude_richards11", "amplitude_alerce",
+        "percent_amplitude", "percent_amplitude_light_curve", "percent_diff_fp", "percent_diff_fp_light_curve",
+        "median_brp", "median_brp_light_curve",
+    ),
+    "central_shares": (
+        *(f"fpr_mid{share}" for share in (20, 35, 50, 65, 80)),
+        *(f"fpr_mid{share}_light_curve" for share in (20, 35, 50, 65, 80)),
+    ),
+    "tail_skew": ("gskew",),
+    "robust": ("roms",),
+    "scatter": (
+        "chi2", "redchi2", "chi2_mean", "excess_var", "excess_var_alerce", "excess_var_raw",
+        "frac_sigma", "frac_sigma_light_curve", "frac_sigma_alerce", "stetson_k",
+    ),
+    "stetson": ("stetson_j",),
+    "shape": (
+        "skew", "skew_alerce", "kurt_small", "kurt_small_alerce",
+        "beyond_1std", "beyond_1std_light_curve", "beyond_1std_alerce",
+    ),
+    "normality": ("anderson_darling", "anderson_darling_alerce"),
+    "otsu": ("otsu_mean_diff", "otsu_std_lower", "otsu_std_upper", "otsu_lower_share"),
+    "steps": (
+        "max_slope", "max_abs_slope", "eta", "eta_e", "eta_e_light_curve", "eta_e_alerce", "rcs", "rcs_alerce",
+    ),
+    "runs": ("con", "con_alerce", "pair_slope_trend", "pair_slope_trend_alerce"),
+    "line": ("lin_slope", "lin_slope_err", "lin_intercept", "lin_redchi2", "lin_slope_richards11"),
+}  # fmt: skip
+"""What is computed together, and in which order; the moments always are."""
+STATISTICS = tuple(name for names in _GROUPS.values() for name in names)
+"""The columns of :func:`curve_statistics`."""
+_GROUP_OF = {name: place for place, names in enumerate(_GROUPS.values()) for name in names}
+_PLACE_OF = {name: place for place, name in enumerate(STATISTICS)}
+_STARTS = np.cumsum([0, *map(len, _GROUPS.values())])
+_RANKED = [place for place, group in enumerate(_GROUPS) if group in ("tail_skew", "robust", "normality", "otsu")]
+_STETSON_ROUNDS, _STETSON_TOLERANCE = 20, 1e-8
 
 
 def check_lengths(offsets: NDArray[np.int64], *columns: NDArray[np.float64]) -> None:
@@ -42,84 +75,42 @@ def curve_statistics(
     values: NDArray[np.float64],
     errors: NDArray[np.float64],
     offsets: NDArray[np.int64],
+    names: Sequence[str] = STATISTICS,
+    n_bands: int = 1,
 ) -> NDArray[np.float64]:
-    """Return every statistic of every curve.
+    """Return statistics of every curve.
 
     Parameters
     ----------
     time_days, values, errors : numpy.ndarray of float64, shape (n,)
         Epochs of all curves one after the other, all finite, errors positive, each curve sorted by time.
-    offsets : numpy.ndarray of int64, shape (n_curves + 1,)
-        Where each curve begins; curves may be empty.
+    offsets : numpy.ndarray of int64, shape (n_objects * n_bands + 1,)
+        Where each curve begins, object after object and band after band; curves may be empty.
+    names : sequence of str
+        Which of ``STATISTICS``; only what these need is computed.
+    n_bands : int
+        Curves of an object.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (n_curves, len(STATISTICS))
+    numpy.ndarray of float64, shape (len(names), n_bands, n_objects)
 
     >>> t, x = np.array([0.0, 1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0, 2.0])
-    >>> table = curve_statistics(t, x, np.ones(4), np.array([0, 4, 4]))
-    >>> table[0, STATISTICS.index("mean")].item(), table[1, STATISTICS.index("n_epochs")].item()
+    >>> mean, n = curve_statistics(t, x, np.ones(4), np.array([0, 4, 4]), ["mean", "n_epochs"])[:, 0]
+    >>> mean[0].item(), n[1].item()
     (2.0, 0.0)
     """
     check_lengths(offsets, time_days, values, errors)
-    table = np.full((offsets.size - 1, len(STATISTICS)), np.nan)
-    _all_curves(time_days, values, errors, offsets, table)
+    for name in names:
+        if name not in _PLACE_OF:
+            raise InputError(f'there is no statistic "{name}"; {did_you_mean(name, STATISTICS)}')
+    wanted = np.zeros(len(_GROUPS), np.bool_)
+    wanted[[_GROUP_OF[name] for name in names]] = True
+    wanted[_GROUP_OF["median"]] |= wanted[_RANKED].any() or wanted[_GROUP_OF["fpr_mid20"]]
+    places = np.array([_PLACE_OF[name] for name in names], np.int64)
+    table = np.empty((len(names), n_bands, (offsets.size - 1) // n_bands))
+    _all_curves(time_days, values, errors, offsets, wanted, places, table)
     return table
-
-
-@numba.njit(cache=True, nogil=True)
-def group_by_band(owner, band, n_objects, n_bands):  # type: ignore[no-untyped-def]
-    """Sort epochs by (object, band), stably and in one pass; epochs of a negative band are left out.
-
-    Parameters
-    ----------
-    owner : numpy.ndarray of int64, shape (n,)
-        Object of each epoch, 0 .. n_objects - 1.
-    band : numpy.ndarray of int8, shape (n,)
-        Band of each epoch, 0 .. n_bands - 1, or negative.
-    n_objects, n_bands : int
-
-    Returns
-    -------
-    rows : numpy.ndarray of int64
-        The epochs kept, in their new sequence.
-    offsets : numpy.ndarray of int64, shape (n_objects * n_bands + 1,)
-        Where each band of each object begins.
-    """
-    offsets = np.zeros(n_objects * n_bands + 1, np.int64)
-    for i in range(owner.size):
-        if band[i] >= 0:
-            offsets[owner[i] * n_bands + band[i] + 1] += 1
-    for k in range(1, offsets.size):
-        offsets[k] += offsets[k - 1]
-    rows, free = np.empty(offsets[-1], np.int64), offsets[:-1].copy()
-    for i in range(owner.size):
-        if band[i] >= 0:
-            key = owner[i] * n_bands + band[i]
-            rows[free[key]] = i
-            free[key] += 1
-    return rows, offsets
-
-
-@numba.njit(cache=True, nogil=True)
-def far_in_time(time_days, offsets, max_days):  # type: ignore[no-untyped-def]
-    """Mark the epochs that lie further than ``max_days`` from the median epoch of their curve.
-
-    Curves that span less are not looked at. NaN times are not marked and do not count.
-    """
-    far = np.zeros(time_days.size, np.bool_)
-    for c in range(offsets.size - 1):
-        start, stop = offsets[c], offsets[c + 1]
-        low, high = math.inf, -math.inf
-        for i in range(start, stop):
-            low, high = min(low, time_days[i]), max(high, time_days[i])
-        if not high - low > max_days:
-            continue
-        curve = time_days[start:stop]
-        middle = middle_of(np.sort(curve[np.isfinite(curve)]))
-        for i in range(start, stop):
-            far[i] = abs(time_days[i] - middle) > max_days
-    return far
 
 
 @numba.njit(cache=True, nogil=True)
@@ -132,177 +123,171 @@ def sorted_within(time_days, offsets):  # type: ignore[no-untyped-def]
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def middle_of(ranked):  # type: ignore[no-untyped-def]
-    """Return the median of a sorted array of at least one value (``np.median`` takes seconds to compile)."""
-    return 0.5 * (ranked[(ranked.size - 1) // 2] + ranked[ranked.size // 2])
-
-
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _all_curves(t, x, e, offsets, table):  # type: ignore[no-untyped-def]
+def _all_curves(times, values, errors, offsets, wanted, places, table):  # type: ignore[no-untyped-def]
+    """Fill the table; the room that curves need is asked for once."""
+    longest = 0
+    for c in range(offsets.size - 1):
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    room, row, n_bands = np.empty((3, longest)), np.empty(_STARTS[-1]), table.shape[1]
     for c in range(offsets.size - 1):
         start, stop = offsets[c], offsets[c + 1]
-        row = table[c]
+        row[:] = np.nan
         row[0] = stop - start
-        if stop == start:
-            continue
-        _cadence(t[start:stop], row[1:4])
-        _moments(x[start:stop], e[start:stop], row[4:12])
-        _ranks(x[start:stop], row[12:21], row[4:12])
-        _variability(x[start:stop], e[start:stop], row[21:27], row[4:12])
-        _shape(x[start:stop], row[27:31], row[4:12])
-        _trend(t[start:stop], x[start:stop], e[start:stop], row[31:38], row[4:12])
+        if stop > start:
+            n = stop - start
+            _curve(times[start:stop], values[start:stop], errors[start:stop], wanted, row,
+                   room[0, :n], room[1, :n], room[2, :n])  # fmt: skip
+        for k in range(places.size):
+            table[k, c % n_bands, c // n_bands] = row[places[k]]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _cadence(t, out):  # type: ignore[no-untyped-def]
-    """Fill duration, dt_median, dt_max."""
-    out[0] = t[-1] - t[0]
-    if t.size > 1:
-        gaps = np.sort(t[1:] - t[:-1])
-        out[1], out[2] = middle_of(gaps), gaps[-1]
+def _curve(t, x, e, wanted, row, w, ranked, spare):  # type: ignore[no-untyped-def]
+    """Fill the row of one curve, group after group."""
+    m = row[0:9]
+    moments(x, e, w, m)
+    mean_w, mean, sigma = m[1], m[3], m[6]
+    if wanted[1]:
+        cadence(t, row[_STARTS[1] : _STARTS[2]])
+    if wanted[2] and t.size > 1:
+        gaps = t[1:] - t[:-1]
+        sort_into(gaps, ranked[: gaps.size], spare)
+        row[_STARTS[2]] = middle_of(ranked[: gaps.size])
+    if wanted[3]:
+        sort_into(x, ranked, spare)
+        ranks(ranked, row[_STARTS[3] : _STARTS[4]])
+    if wanted[4]:
+        central_shares(ranked, row[_STARTS[4] : _STARTS[5]])
+    if wanted[5]:
+        tail_skew(ranked, row[_STARTS[5] : _STARTS[6]])
+    if wanted[6] and x.size > 1:
+        row[_STARTS[6]] = _robust(x, w, row[_STARTS[3]])
+    if wanted[7]:
+        _scatter(x, w, m, row[_STARTS[7] : _STARTS[8]])
+    if wanted[8] and x.size > 1:
+        row[_STARTS[8]] = _stetson_j(x, w, mean_w)
+    if wanted[9]:
+        _shape(x, m, row[_STARTS[9] : _STARTS[10]])
+    if wanted[10]:
+        normality(ranked, mean, sigma, row[_STARTS[10] : _STARTS[11]], spare)
+    if wanted[11]:
+        otsu(ranked, mean, row[_STARTS[11] : _STARTS[12]])
+    if wanted[12]:
+        steps(t, x, mean, sigma, row[_STARTS[12] : _STARTS[13]])
+    if wanted[13]:
+        runs(x, mean, sigma, row[_STARTS[13] : _STARTS[14]])
+    if wanted[14]:
+        line(t, x, w, mean_w, mean, row[_STARTS[14] : _STARTS[15]])
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _moments(x, e, out):  # type: ignore[no-untyped-def]
-    """Fill mean_w, mean_w_err, mean, median, min, max, sigma, err_mean."""
-    n, W, Y = x.size, 0.0, 0.0
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def moments(x, e, w, out):  # type: ignore[no-untyped-def]
+    """Fill the weights ``1 / e^2``, and mean_w .. err_mean in their places of ``out``."""
+    n = x.size
+    W, Y, X, E = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
-        w = 1.0 / (e[i] * e[i])
-        W += w
-        Y += w * x[i]
-    ranked = np.sort(x)
-    out[0], out[1], out[2], out[3] = Y / W, 1.0 / math.sqrt(W), x.sum() / n, middle_of(ranked)
-    out[4], out[5], out[7] = ranked[0], ranked[-1], e.sum() / n
-    if out[4] == out[5]:
-        # Rounding would make up a scatter.
-        out[0] = out[2] = out[4]
+        w[i] = 1.0 / (e[i] * e[i])
+        W += w[i]
+        Y += w[i] * x[i]
+        X += x[i]
+        E += e[i]
+    low, high = math.inf, -math.inf
+    for i in range(n):
+        low, high = min(low, x[i]), max(high, x[i])
+    # Where all are equal, rounding would make up a scatter.
+    mean_w, mean = (low, low) if low == high else (Y / W, X / n)
+    out[1], out[2], out[3], out[4], out[5], out[8] = mean_w, 1.0 / math.sqrt(W), mean, low, high, E / n
     if n > 1:
         squares = 0.0
         for i in range(n):
-            squares += (x[i] - out[2]) ** 2
-        out[6] = math.sqrt(squares / (n - 1))
+            squares += (x[i] - mean) ** 2
+        out[6], out[7] = math.sqrt(squares / (n - 1)), math.sqrt(squares / n)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _ranks(x, out, moments):  # type: ignore[no-untyped-def]
-    """Fill p05 .. p95, mad, iqr, amp_half."""
-    ranked, n = np.sort(x), x.size
-    for k, q in enumerate((0.05, 0.10, 0.25, 0.75, 0.90, 0.95)):
-        at = q * (n - 1)
-        low = int(at)
-        high = min(low + 1, n - 1)
-        out[k] = ranked[low] + (at - low) * (ranked[high] - ranked[low])
-    out[6] = middle_of(np.sort(np.abs(x - moments[3])))
-    out[7] = out[3] - out[2]
-    out[8] = 0.5 * (moments[5] - moments[4])
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _robust(x, w, median):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(x.size):
+        total += abs(x[i] - median) * math.sqrt(w[i])
+    return total / (x.size - 1)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _variability(x, e, out, moments):  # type: ignore[no-untyped-def]
-    """Fill chi2, redchi2, excess_var, frac_sigma, stetson_j, stetson_k."""
-    n, mean_w, mean, sigma = x.size, moments[0], moments[2], moments[6]
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _scatter(x, w, m, out):  # type: ignore[no-untyped-def]
+    """Fill chi2 .. stetson_k."""
+    n, mean_w, mean, sigma = x.size, m[1], m[3], m[6]
+    chi2, size, about_mean, errors2 = 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        d, f = x[i] - mean_w, x[i] - mean
+        chi2 += w[i] * d * d
+        size += abs(d) * math.sqrt(w[i])
+        about_mean += w[i] * f * f
+        errors2 += 1.0 / w[i]
+    out[0] = chi2
     if n < 2:
         return
-    chi2, size, errors2 = 0.0, 0.0, 0.0
-    for i in range(n):
-        delta = (x[i] - mean_w) / e[i]
-        chi2 += delta * delta
-        size += abs(delta)
-        errors2 += e[i] * e[i]
-    out[0], out[1] = chi2, chi2 / (n - 1)
+    variance, noise = sigma * sigma, errors2 / n
+    out[1], out[2], out[5] = chi2 / (n - 1), about_mean, variance - noise
     if mean > 0.0:
-        out[2] = (sigma * sigma - errors2 / n) / (mean * mean)
+        out[3] = (variance - noise) / (mean * mean)
+        out[4] = (variance * (n - 1) / n - noise) / (mean * mean)
+        out[7], out[8] = sigma / mean, m[7] / mean
     if mean_w > 0.0:
-        out[3] = sigma / mean_w
-    centre, bias = _stetson_mean(x, e, mean_w), n / (n - 1.0)
-    total = 0.0
-    for i in range(n):
-        P = bias * ((x[i] - centre) / e[i]) ** 2 - 1.0
-        total += math.copysign(math.sqrt(abs(P)), P)
-    out[4] = total / n
+        out[6] = sigma / mean_w
     if chi2 > 0.0:
-        out[5] = size / math.sqrt(n * chi2)
+        out[9] = size / math.sqrt(n * chi2)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _stetson_mean(x, e, start):  # type: ignore[no-untyped-def]
-    """Return the mean with weights 1/e^2 / (1 + (|delta| / 2)^2), iterated (Stetson 1996, PASP 108, 851)."""
-    mean, bias = start, math.sqrt(x.size / (x.size - 1.0))
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _stetson_j(x, w, start):  # type: ignore[no-untyped-def]
+    """Return J about the mean with weights ``w / (1 + (|delta| / 2)^2)``, iterated (Stetson 1996, PASP 108, 851)."""
+    n, mean = x.size, start
+    bias = n / (n - 1.0)
     for _ in range(_STETSON_ROUNDS):
         W, Y = 0.0, 0.0
-        for i in range(x.size):
-            w = 1.0 / (e[i] * e[i]) / (1.0 + (0.5 * bias * (x[i] - mean) / e[i]) ** 2)
-            W += w
-            Y += w * x[i]
-        change = abs(Y / W - mean)
-        mean = Y / W
+        for i in range(n):
+            d = x[i] - mean
+            weight = w[i] / (1.0 + 0.25 * bias * w[i] * d * d)
+            W += weight
+            Y += weight * d
+        mean += Y / W
         # In units of the mean's own error: the result must not depend on unit or zero point.
-        if change * math.sqrt(W) <= _STETSON_TOLERANCE:
+        if abs(Y / W) * math.sqrt(W) <= _STETSON_TOLERANCE:
             break
-    return mean
+    total = 0.0
+    for i in range(n):
+        P = bias * w[i] * (x[i] - mean) ** 2 - 1.0
+        total += math.copysign(math.sqrt(abs(P)), P)
+    return total / n
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _shape(x, out, moments):  # type: ignore[no-untyped-def]
-    """Fill skew, kurt_small, beyond_1std, median_brp."""
-    n, sigma = x.size, moments[6]
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _shape(x, m, out):  # type: ignore[no-untyped-def]
+    """Fill skew .. beyond_1std_alerce."""
+    n, mean_w, mean, sigma = x.size, m[1], m[3], m[6]
     if not sigma > 0.0:
         return
-    third, fourth, beyond, central = 0.0, 0.0, 0, 0
+    third, fourth, beyond, beyond_mean, about_w = 0.0, 0.0, 0, 0, 0.0
     for i in range(n):
-        z = (x[i] - moments[2]) / sigma
-        third += z * z * z
-        fourth += z * z * z * z
-        beyond += abs(x[i] - moments[0]) > sigma
-        central += abs(x[i] - moments[3]) < 0.1 * (moments[5] - moments[4])
+        d, f = x[i] - mean, x[i] - mean_w
+        third += d * d * d
+        fourth += d * d * d * d
+        about_w += f * f
+        beyond += abs(f) > sigma
+        beyond_mean += abs(d) > sigma
+    third, fourth = third / sigma**3, fourth / sigma**4
+    to_population = n / (n - 1.0)
     if n > 2:
         out[0] = n / ((n - 1.0) * (n - 2.0)) * third
+        out[1] = third / n * to_population**1.5
     if n > 3:
         tail = 3.0 * (n - 1.0) ** 2 / ((n - 2.0) * (n - 3.0))
-        out[1] = n * (n + 1.0) / ((n - 1.0) * (n - 2.0) * (n - 3.0)) * fourth - tail
-    out[2], out[3] = beyond / n, central / n
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _trend(t, x, e, out, moments):  # type: ignore[no-untyped-def]
-    """Fill max_slope, lin_slope, lin_slope_err, eta, eta_e, rcs, roms."""
-    n, sigma = x.size, moments[6]
-    if n < 2:
-        return
-    W, T, steepest, steps, weighted, weights, roms = 0.0, 0.0, -math.inf, 0.0, 0.0, 0.0, 0.0
-    low, high, running = math.inf, -math.inf, 0.0
+        scale = n * (n + 1.0) / ((n - 1.0) * (n - 2.0) * (n - 3.0))
+        out[2] = scale * fourth - tail
+        out[3] = scale * fourth * to_population**2 - tail
+    about_w = math.sqrt(about_w / (n - 1))
+    beyond_w = 0
     for i in range(n):
-        W += 1.0 / (e[i] * e[i])
-        T += (t[i] - t[0]) / (e[i] * e[i])
-        roms += abs(x[i] - moments[3]) / e[i]
-        running += x[i] - moments[2]
-        low, high = min(low, running), max(high, running)
-        if i > 0:
-            dt, dx = t[i] - t[i - 1], x[i] - x[i - 1]
-            if dt > 0.0:
-                steepest = max(steepest, dx / dt)
-            w = 1.0 / max(dt, _SHORTEST_GAP_DAYS) ** 2
-            steps += dx * dx
-            weighted += w * dx * dx
-            weights += w
-    _line(t, x, e, T / W, moments[0], out[1:3])
-    if steepest > -math.inf:
-        out[0] = steepest
-    if sigma > 0.0:
-        out[3] = steps / ((n - 1) * sigma * sigma)
-        out[4] = weighted / (sigma * sigma * weights)
-        out[5] = (high - low) / (n * sigma)
-    out[6] = roms / (n - 1)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _line(t, x, e, middle, mean_w, out):  # type: ignore[no-untyped-def]
-    """Fill slope and its error of the weighted straight line; ``middle`` counts from the first epoch."""
-    tt, tx = 0.0, 0.0
-    for i in range(t.size):
-        d = t[i] - t[0] - middle
-        tt += d * d / (e[i] * e[i])
-        tx += d * (x[i] - mean_w) / (e[i] * e[i])
-    if t[-1] > t[0]:
-        out[0], out[1] = tx / tt, 1.0 / math.sqrt(tt)
+        beyond_w += abs(x[i] - mean_w) > about_w
+    out[4], out[5], out[6] = beyond / n, beyond_mean / n, beyond_w / n

@@ -55,7 +55,7 @@ class FeatureColumns:
         if not chosen:
             raise PlanError(
                 "the table has no column of features (a struct of numbers); extract them first with "
-                f"catalog.features(FeatureSet.rubin()), or name number columns with columns=. It has: {schema.names}"
+                f"catalog.features(FeatureSet.full()), or name number columns with columns=. It has: {schema.names}"
             )
         return cls._described(schema, chosen)
 
@@ -88,9 +88,9 @@ class FeatureColumns:
 
     def known(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Tell which rows of a matrix hold a measurement: a number that is more than a count of epochs."""
-        from lsdb_ts.features import all_features
+        from lsdb_ts.features.sets import always_defined
 
-        counts = {kind.name for kind in all_features() if kind.min_epochs == 0}
+        counts = always_defined()
         measured = [place for place, name in enumerate(self.names) if name.rpartition(".")[2] not in counts]
         return np.asarray(np.isfinite(matrix[:, measured]).any(axis=1))
 

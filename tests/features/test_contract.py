@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,6 @@ import pytest
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.features import Feature, FeatureSet, LightCurves, all_features
-from lsdb_ts.features.colour import MeanColour
 from lsdb_ts.features.protocol import BandFeature, ObjectFeature
 from lsdb_ts.kernels.periods import PeriodSearch
 from lsdb_ts.schema import Roles, unit_of
@@ -17,11 +17,13 @@ from lsdb_ts.schema import Roles, unit_of
 ROLES = Roles(time="t", band="band", flux="f", flux_error="e")
 PARTS = ("t", "band", "f", "e")
 KINDS = all_features()
-UNITS = {"1", "d", "mag", "rad", "value", "value/d"}
+TIMES = {"t_first", "t_last", "t_peak"}
+"""Times of day, which float32 would round to minutes."""
+UNITS = {"1", "d", "mag", "mag/d", "rad", "value", "value/d", "value^2"}
 
 
 def make(kind):
-    return kind("g", "r") if kind is MeanColour else kind()
+    return kind.of_bands(("g", "r"))[0]
 
 
 def nested(*curves):
@@ -41,9 +43,11 @@ def star(n, bands="gr", seed=0):
 @pytest.fixture(scope="module")
 def awkward():
     """Return curves that are rich, empty, null, of one epoch, of one band, constant, negative and not finite."""
+    unseen = [(day + 0.02 * k, "gr"[k], 3.0, 5.0) for day in (59990, 59991, 60100) for k in range(2)]
+    flash = [(60300.0, "g", 1500.0, 5.0), (60299.9, "r", 1400.0, 5.0), (60300.1, "r", 1400.0, 5.0)]
     bad = [(np.nan, "g", 1.0, 1.0), (6e4, "g", np.inf, 1.0), (6e4, "r", 1.0, 0.0), (6e4, "r", 1.0, np.nan)]
     return nested(
-        star(120), [], None, [(6e4, "g", 5.0, 1.0)], star(60, "g"),
+        [*unseen, *star(120), *flash], [], None, [(6e4, "g", 5.0, 1.0)], star(60, "g"),
         [(6e4 + i, "gr"[i % 2], 7.0, 1.0) for i in range(30)],
         [(6e4 + i, "gr"[i % 2], -50.0 - i, 1.0) for i in range(30)], bad,
         [*star(60), (-2409998.5, "g", 900.0, 5.0)],
@@ -63,6 +67,27 @@ class TestEveryFeature:
         assert feature.name.isidentifier()
         assert feature.name == feature.name.lower()
         assert issubclass(kind, (BandFeature, ObjectFeature))
+
+    def test_its_definitions_have_formulas_and_give_features_of_one_name(self, kind):
+        feature = make(kind)
+        by = [feature.by(definition) for definition in kind.definitions]
+
+        assert {f.name for f in by} <= {feature.name}
+        assert all(len(f.formula) > 20 for f in [feature, *by])
+        assert all("; " in text for text in kind.definitions.values())
+        assert len({f.formula for f in by}) == len({repr(f) for f in by}) == len(by)
+        assert feature.by("of nobody") is feature
+        if by:
+            assert feature.definition == next(iter(kind.definitions))
+            with pytest.raises(PlanError, match=f'{feature.name} has no definition "own"; it has {by[0].definition}'):
+                replace(feature, definition="own")
+
+    def test_every_definition_is_computed(self, kind, awkward):
+        for definition in kind.definitions:
+            feature = make(kind).by(definition)
+            curves = LightCurves.of(awkward, ROLES, ("g", "r"), PeriodSearch())
+            assert np.isfinite(feature.compute(curves)[0]).all()
+            assert feature.unit in UNITS
 
     def test_it_survives_pickle_and_json(self, kind):
         feature = make(kind)
@@ -86,7 +111,8 @@ class TestEveryFeature:
             values = struct.field(feature.name)
             field = struct.type.field(feature.name)
             assert struct.null_count == 0
-            assert values.type == pa.float32()
+            assert values.type == feature.stored
+            assert feature.stored == (pa.float64() if feature.name in TIMES else pa.float32())
             assert unit_of(field) == feature.unit
             assert np.isfinite(values.drop_null().to_numpy()).all()
             assert values[0].is_valid
@@ -115,7 +141,7 @@ def test_names_are_unique_among_features_of_bands_and_of_objects():
 
 
 def test_a_feature_of_another_version_is_refused():
-    with pytest.raises(PlanError, match="version 1 here and version 9"):
+    with pytest.raises(PlanError, match=r"version \d here and version 9"):
         Feature.from_json({"feature": "Sigma", "version": 9})
     with pytest.raises(PlanError, match='did you mean "Sigma"'):
         Feature.from_json({"feature": "Sigmaa", "version": 1})

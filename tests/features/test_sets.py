@@ -9,13 +9,17 @@ import pyarrow as pa
 import pytest
 
 from lsdb_ts.errors import InputError, PlanError
-from lsdb_ts.features import FeatureSet
+from lsdb_ts.features import FeatureSet, LightCurves, all_features
+from lsdb_ts.features.colour import MeanColour
+from lsdb_ts.features.curves import blocks_of
+from lsdb_ts.features.sets import always_defined
+from lsdb_ts.features.variability import Amplitude
 from lsdb_ts.kernels.periods import PeriodSearch
 from lsdb_ts.schema import Roles
 
 ROLES = Roles(time="t", band="band", flux="f", flux_error="e")
 QUICK = PeriodSearch(max_frequencies=20_000)
-RUBIN_GR = FeatureSet.rubin("gr", (0.2, 2.0), QUICK)
+FULL_GR = FeatureSet.full("gr", (0.2, 2.0), QUICK)
 
 
 def column(n_objects=12, n_epochs=70, seed=0, band_type=None, extra=None):
@@ -35,25 +39,25 @@ def column(n_objects=12, n_epochs=70, seed=0, band_type=None, extra=None):
 
 
 def test_the_output_is_the_one_declared_before():
-    for features in (RUBIN_GR, FeatureSet.basic("gr")):
+    for features in (FULL_GR, FeatureSet.fast("gr")):
         nothing = column()[0].slice(0, 0)
         assert features.extract(column()[0], ROLES).schema.equals(pa.schema(list(features.fields)), check_metadata=True)
         assert features.extract(nothing, ROLES).schema.equals(pa.schema(list(features.fields)), check_metadata=True)
         assert features.extract(pa.chunked_array([], nothing.type), ROLES).num_rows == 0
 
 
-def test_periods_and_colours_come_with_the_rubin_set_and_not_with_the_basic_one():
-    multiband = {f.name for f in RUBIN_GR.fields[-1].type}
+def test_periods_and_colours_come_with_the_full_set_and_not_with_the_fast_one():
+    multiband = {f.name for f in FULL_GR.fields[-1].type}
 
     assert {"period", "period_2", "period_power", "period_fap", "n_total", "colour_g_r"} <= multiband
-    assert {"amp_h1", "r21", "phi21", "mean_w", "stetson_j"} <= {f.name for f in RUBIN_GR.fields[0].type}
-    assert not any(f.name.startswith("period") for f in FeatureSet.basic("gr").fields[-1].type)
-    assert [f.name for f in FeatureSet.rubin().fields][::6] == ["features_u", "features_multiband"]
+    assert {"amp_h1", "r21", "phi21", "mean_w", "stetson_j"} <= {f.name for f in FULL_GR.fields[0].type}
+    assert not any(f.name.startswith("period") for f in FeatureSet.fast("gr").fields[-1].type)
+    assert [f.name for f in FeatureSet.full().fields][::6] == ["features_u", "features_multiband"]
 
 
 def test_periods_are_found_and_statistics_are_those_of_the_band():
     curves, (owner, t, band, f, e) = column()
-    table = RUBIN_GR.extract(curves, ROLES)
+    table = FULL_GR.extract(curves, ROLES)
     period = table["features_multiband"].combine_chunks().field("period").to_numpy()
     in_g = (owner == 3) & (band == "g")
 
@@ -67,9 +71,9 @@ def test_periods_are_found_and_statistics_are_those_of_the_band():
 
 
 def test_a_missing_band_is_null_in_its_members_and_in_its_colours():
-    row = FeatureSet.rubin("gry", (0.2, 2.0), QUICK).extract(column(1)[0], ROLES).to_pylist()[0]
+    row = FeatureSet.full("gry", (0.2, 2.0), QUICK).extract(column(1)[0], ROLES).to_pylist()[0]
 
-    assert row["features_y"].pop("n_epochs") == 0
+    assert row["features_y"].pop("n_epochs") == row["features_y"].pop("n_all") == 0
     assert set(row["features_y"].values()) == {None}
     assert row["features_multiband"]["colour_g_r"] is not None
     assert row["features_multiband"]["colour_r_y"] is None
@@ -78,11 +82,11 @@ def test_a_missing_band_is_null_in_its_members_and_in_its_colours():
 @pytest.mark.parametrize("band_type", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
 def test_bands_may_be_stored_in_any_way_and_in_chunks_that_disagree(band_type):
     curves, _ = column(band_type=band_type)
-    expected = RUBIN_GR.extract(column()[0], ROLES)
+    expected = FULL_GR.extract(column()[0], ROLES)
     chunked = pa.chunked_array([curves.slice(0, 5), curves.slice(5, 0), curves.slice(5)])
 
-    assert RUBIN_GR.extract(curves, ROLES).equals(expected)
-    assert RUBIN_GR.extract(chunked, ROLES).equals(expected)
+    assert FULL_GR.extract(curves, ROLES).equals(expected)
+    assert FULL_GR.extract(chunked, ROLES).equals(expected)
 
 
 def test_flagged_epochs_are_dropped_and_counted_and_a_null_flag_is_a_flag():
@@ -91,11 +95,11 @@ def test_flagged_epochs_are_dropped_and_counted_and_a_null_flag_is_a_flag():
     unknown = np.arange(flags.size) == 40
     curves, (_, _, band, _, _) = column(extra={"bad": pa.array(flags, mask=unknown)})
     roles = Roles(time="t", band="band", flux="f", flux_error="e", quality="bad")
-    table = FeatureSet.basic("gr").extract(curves, roles)
+    table = FeatureSet.fast("gr").extract(curves, roles)
     mine = np.isin(band[:70], ["g", "r"])
     refused = flags[:70] | unknown[:70]
 
-    assert FeatureSet.basic("gr").inputs(roles) == ("t", "band", "f", "e", "bad")
+    assert FeatureSet.fast("gr").inputs(roles) == ("t", "band", "f", "e", "bad")
     assert table["features_multiband"][0]["n_total"].as_py() == (mine & ~refused).sum()
     assert table["features_multiband"][0]["n_dropped"].as_py() == (mine & refused).sum()
     assert table["features_multiband"][1]["n_dropped"].as_py() == 0
@@ -107,7 +111,7 @@ def test_an_absurd_time_is_dropped_and_the_period_found_all_the_same():
     absurd[7] = -2409998.5
     lists = [pa.ListArray.from_arrays(pa.array([0, 70], pa.int32()), part) for part in map(pa.array, (absurd, f, e))]
     spoiled = pa.StructArray.from_arrays([lists[0], curves.field("band"), *lists[1:]], names=["t", "band", "f", "e"])
-    row = FeatureSet.rubin("ugr", (0.2, 2.0), QUICK).extract(spoiled, ROLES).to_pylist()[0]["features_multiband"]
+    row = FeatureSet.full("ugr", (0.2, 2.0), QUICK).extract(spoiled, ROLES).to_pylist()[0]["features_multiband"]
 
     assert row["n_dropped"] == 1
     assert row["period"] == pytest.approx(0.41, rel=1e-4)
@@ -119,9 +123,9 @@ def test_magnitudes_serve_where_there_are_no_fluxes():
     lists = [pa.ListArray.from_arrays(curves.field("t").offsets, pa.array(p)) for p in (t, band, mags, 1.0857 * e / f)]
     in_mag = pa.StructArray.from_arrays(lists, names=["t", "band", "m", "s"])
     roles = Roles(time="t", band="band", mag="m", mag_error="s")
-    row = RUBIN_GR.extract(in_mag, roles).to_pylist()[2]
+    row = FULL_GR.extract(in_mag, roles).to_pylist()[2]
 
-    assert RUBIN_GR.inputs(roles) == ("t", "band", "m", "s")
+    assert FULL_GR.inputs(roles) == ("t", "band", "m", "s")
     assert row["features_multiband"]["period"] == pytest.approx(0.55, rel=1e-4)
     assert row["features_g"]["excess_var"] is None
     assert row["features_g"]["frac_sigma"] is None
@@ -134,15 +138,15 @@ def test_null_curves_hide_their_lists_and_null_lists_are_empty():
     masked = pa.StructArray.from_arrays(
         curves.flatten(), names=["t", "band", "f", "e"], mask=pa.array([False, True, False])
     )
-    table = FeatureSet.basic("gr").extract(masked, ROLES)
+    table = FeatureSet.fast("gr").extract(masked, ROLES)
 
     assert table["features_multiband"][1]["n_total"].as_py() == 0
     assert table["features_g"][1]["mean_w"].as_py() is None
-    assert table.slice(2, 1).equals(FeatureSet.basic("gr").extract(curves.slice(2, 1), ROLES))
+    assert table.slice(2, 1).equals(FeatureSet.fast("gr").extract(curves.slice(2, 1), ROLES))
 
 
 def test_a_set_is_the_same_after_json_and_pickle_and_its_fingerprint_tells_sets_apart():
-    sets = [FeatureSet.rubin(), RUBIN_GR, FeatureSet.basic("gr"), FeatureSet.rubin("gr", (0.2, 3.0), QUICK)]
+    sets = [FeatureSet.full(), FULL_GR, FeatureSet.fast("gr"), FeatureSet.full("gr", (0.2, 3.0), QUICK)]
     for features in sets:
         again = FeatureSet.from_json(json.loads(json.dumps(features.to_json())))
         assert again == features == pickle.loads(pickle.dumps(features))
@@ -151,7 +155,7 @@ def test_a_set_is_the_same_after_json_and_pickle_and_its_fingerprint_tells_sets_
 
 
 def test_periods_and_harmonics_that_were_not_asked_for_are_null():
-    table = FeatureSet.rubin("gr", (0.2, 2.0), replace(QUICK, n_periods=1, n_harmonics=1)).extract(column()[0], ROLES)
+    table = FeatureSet.full("gr", (0.2, 2.0), replace(QUICK, n_periods=1, n_harmonics=1)).extract(column()[0], ROLES)
     whole, band = (table[name].combine_chunks() for name in ("features_multiband", "features_g"))
     assert whole.field("period").null_count == 0
     assert {whole.field(name).null_count for name in ("period_2", "period_3", "period_margin")} == {12}
@@ -162,13 +166,13 @@ def test_periods_and_harmonics_that_were_not_asked_for_are_null():
 def test_what_is_missing_is_named():
     curves, _ = column()
     with pytest.raises(PlanError, match="flux and flux_error, or mag and mag_error"):
-        RUBIN_GR.inputs(Roles(time="t", band="band", flux="f"))
+        FULL_GR.inputs(Roles(time="t", band="band", flux="f"))
     with pytest.raises(PlanError, match="a time and a band"):
-        RUBIN_GR.inputs(Roles(band="band", flux="f", flux_error="e"))
+        FULL_GR.inputs(Roles(band="band", flux="f", flux_error="e"))
     with pytest.raises(PlanError, match='no part "flux"'):
-        RUBIN_GR.extract(curves, Roles(time="t", band="band", flux="flux", flux_error="e"))
+        FULL_GR.extract(curves, Roles(time="t", band="band", flux="flux", flux_error="e"))
     with pytest.raises(PlanError, match="a struct of lists"):
-        RUBIN_GR.extract(pa.array([{"t": 1.0}]), ROLES)
+        FULL_GR.extract(pa.array([{"t": 1.0}]), ROLES)
 
 
 def test_lists_of_different_lengths_name_the_curve():
@@ -178,27 +182,133 @@ def test_lists_of_different_lengths_name_the_curve():
     ]
 
     with pytest.raises(InputError, match=r'light curve 1: the list "band" has 1 items and "t" has 2'):
-        RUBIN_GR.extract(pa.array(rows), ROLES)
+        FULL_GR.extract(pa.array(rows), ROLES)
 
 
 def test_sets_that_make_no_sense_are_refused():
     with pytest.raises(PlanError, match="each once"):
-        FeatureSet.rubin("grg")
+        FeatureSet.full("grg")
     with pytest.raises(PlanError, match="0 < shortest < longest"):
-        FeatureSet.rubin("gr", (1.0, 0.2))
+        FeatureSet.full("gr", (1.0, 0.2))
     with pytest.raises(PlanError, match="need a period search"):
-        FeatureSet("x", ("g",), RUBIN_GR.features)
+        FeatureSet("x", ("g",), FULL_GR.features)
     with pytest.raises(PlanError, match="needs features"):
         FeatureSet("x", ("g",), ())
     with pytest.raises(PlanError, match="in the set twice"):
-        FeatureSet("x", ("g",), RUBIN_GR.features + RUBIN_GR.features, QUICK)
+        FeatureSet("x", ("g",), FULL_GR.features + FULL_GR.features, QUICK)
 
 
 def test_a_set_for_other_bands_than_those_there_are_warns_which_there_are():
     curve = {"t": [float(i) for i in range(600)], "band": ["V", "I"] * 300, "m": [15.0] * 600, "e": [0.1] * 600}
     curves = pa.array([curve, curve])
     roles = Roles(time="t", band="band", mag="m", mag_error="e")
-    with pytest.warns(UserWarning, match=r"none of 1200 epochs .* theirs are V, I: name them, as in FeatureSet\.rubin"):
-        table = FeatureSet.basic().extract(curves, roles)
+    with pytest.warns(UserWarning, match=r"none of 1200 epochs .* theirs are V, I: name them, as in FeatureSet\.full"):
+        table = FeatureSet.fast().extract(curves, roles)
     assert table.num_rows == 2
-    assert FeatureSet.basic(bands="VI").extract(curves, roles).num_rows == 2
+    assert FeatureSet.fast(bands="VI").extract(curves, roles).num_rows == 2
+
+
+def test_a_set_of_names_classes_and_features_holds_them_in_their_sequence():
+    chosen = FeatureSet.of(["sigma", MeanColour, Amplitude("alerce")], "gri")
+    names = [f.name for f in chosen.features]
+
+    assert names == ["sigma", "colour_g_r", "colour_r_i", "amplitude"]
+    assert chosen.search is None
+    assert FeatureSet.of(["period", "colour_g_r"], "gr").search == PeriodSearch()
+    with pytest.raises(PlanError, match=r'no feature "sigmaa" for the bands .*did you mean "sigma"'):
+        FeatureSet.of(["sigmaa"], "gr")
+    with pytest.raises(PlanError, match='no feature "colour_g_r" for the bands'):
+        FeatureSet.of(["colour_g_r"], "ri")
+
+
+def test_a_definition_is_taken_for_all_that_have_it():
+    names = ["amplitude", "mean_w", "sigma", "max_slope"]
+    first, alerce, richards = (FeatureSet.of(names, "gr", definition=d) for d in (None, "alerce", "richards11"))
+
+    assert [f.definition for f in alerce.features if f.definitions] == ["alerce"] * 3
+    assert [f.definition for f in richards.features if f.definitions] == ["richards11", "lsst", "richards11"]
+    assert len({s.fingerprint for s in (first, alerce, richards)}) == 3
+    rows = [s.extract(column()[0], ROLES)["features_g"][0].as_py() for s in (first, alerce, richards)]
+    assert rows[0]["amplitude"] == pytest.approx(rows[2]["amplitude"] / 2)
+    assert rows[1]["amplitude"] < rows[0]["amplitude"]
+    assert len({row["mean_w"] for row in rows}) == 1
+    with pytest.raises(PlanError, match='none of these features has a definition "alerse"'):
+        FeatureSet.of(names, "gr", definition="alerse")
+    with pytest.raises(PlanError, match=r"\['amplitude'\] are in the set twice; by another definition"):
+        FeatureSet.of(["amplitude", Amplitude("alerce")], "gr")
+
+
+def test_a_set_tells_its_features_with_units_formulas_and_sources():
+    chosen = FeatureSet.of(["amplitude", "lin_slope", "n_total"], "gr", definition="richards11")
+    text, page = repr(chosen), chosen._repr_html_()
+
+    assert text.splitlines()[0] == "FeatureSet own: 2 for each of the bands g, r; 1 over all"
+    assert "  amplitude  value    Amplitude of the values. The range, max - min; Richards" in text
+    assert "features_multiband\n  n_total    1 " in text
+    assert max(map(len, text.splitlines())) <= 118
+    for told in ("amplitude", "value/d", "max - min", "Richards et al. 2011, ApJ 733, 10, linear_trend", "n_total"):
+        assert told in page
+    assert page.count("<tr>") == 6
+
+
+def test_the_fast_set_has_neither_periods_nor_fits_and_the_full_one_has_all():
+    fast, full = ({f.name for f in s.features} for s in (FeatureSet.fast("gr"), FeatureSet.full("gr")))
+
+    assert fast < full
+    kinds = [kind for kind in all_features() if not kind.on_request]
+    assert {f.name for kind in kinds for f in kind.of_bands(("g", "r"))} == full
+    assert not any(kind.needs_period or kind.costly for kind in map(type, FeatureSet.fast("gr").features))
+    assert {"n_all", "t_first", "excess_var_raw", "lin_redchi2", "otsu_std_upper", "con", "gskew", "fpr_mid80"} <= fast
+
+
+def test_large_tables_are_worked_on_part_by_part(monkeypatch):
+    curves, _ = column(40)
+    chunked = pa.chunked_array([curves.slice(0, 7), curves.slice(7, 0), curves.slice(7, 20), curves.slice(27)])
+    features = FeatureSet.of(["mean_w", "eta", "colour_g_r", "n_dropped"], "gr")
+    whole = features.extract(chunked, ROLES)
+    parts = list(blocks_of(chunked, ROLES, 5 * 70))
+    monkeypatch.setattr("lsdb_ts.features.sets._BLOCK_EPOCHS", 5 * 70)
+
+    assert [row for row, _ in parts] == [0, 5, 10, 15, 20, 25, 30, 35]
+    assert pa.chunked_array([c for _, part in parts for c in part.chunks]).equals(chunked)
+    assert features.extract(chunked, ROLES).equals(whole)
+    rows = [*chunked.to_pylist(), {"t": [1.0, 2.0], "band": ["g"], "f": [1.0], "e": [1.0]}]
+    with pytest.raises(InputError, match=r'light curve 40: the list "band" has 1 items and "t" has 2'):
+        features.extract(pa.chunked_array([pa.array(rows, chunked.type)]), ROLES)
+
+
+def test_counts_tell_of_no_measurement():
+    assert {"n_epochs", "n_all", "n_total", "n_bands", "n_dropped", "psfFluxNdata"} <= always_defined()
+    assert not {"mean_w", "psfFluxMean", "duration"} & always_defined()
+
+
+def test_times_of_epochs_keep_their_seconds():
+    row = FeatureSet.of(["t_first", "t_last"], "gr").extract(column()[0], ROLES)["features_g"][0].as_py()
+    _, (owner, t, band, _, _) = column()
+    mine = t[(owner == 0) & (band == "g")]
+
+    assert (row["t_first"], row["t_last"]) == (mine[0], mine[-1])
+
+
+def test_statistics_asked_for_one_by_one_are_those_of_one_pass():
+    curves = LightCurves.of(column()[0], ROLES, ("g", "r"))
+    together = LightCurves.of(column()[0], ROLES, ("g", "r"))
+    names = ["roms", "mad", "stetson_j", "eta"]
+    together.prepare(names)
+
+    for name in names:
+        np.testing.assert_array_equal(curves.statistic(name), together.statistic(name))
+    assert curves.statistic("roms").shape == (12, 2)
+
+
+@pytest.mark.parametrize("names", ["gr", ["g", "red"]])
+def test_bands_of_one_letter_and_of_several_are_read_alike(names):
+    curves, (_, t, band, f, e) = column()
+    texts = np.where(band == "g", names[0], np.where(band == "r", names[1], "u"))
+    lists = [pa.ListArray.from_arrays(curves.field("t").offsets, pa.array(p)) for p in (t, texts, f, e)]
+    named = pa.StructArray.from_arrays(lists, names=["t", "band", "f", "e"])
+    found = FeatureSet.of(["mean_w"], names).extract(named, ROLES)
+    expected = FeatureSet.of(["mean_w"], "gr").extract(curves.slice(3), ROLES)
+
+    assert found.slice(3).columns[1].combine_chunks().equals(expected.columns[1].combine_chunks())
+    assert FeatureSet.of(["mean_w"], names).extract(named.slice(3), ROLES).columns[0].equals(found.slice(3).columns[0])

@@ -1,11 +1,12 @@
-"""Multiband power against astropy and least squares; grids that cannot explode; peaks."""
+"""Multiband power against astropy and least squares, and its peaks."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsdb_ts.kernels.periodogram import FrequencyGrid, false_alarm_probability, highest_peaks, multiband_power
+from lsdb_ts.kernels.grid import FrequencyGrid
+from lsdb_ts.kernels.periodogram import highest_peaks, multiband_power
 
 
 def simulate(counts, seed=0, baseline=300.0):
@@ -97,35 +98,6 @@ def test_constant_empty_and_single_epochs_have_no_power():
     assert (multiband_power([], [], [], [0, 0, 0], grid) == 0).all()
 
 
-@given(
-    baseline=st.floats(0, 1e8),
-    shortest=st.floats(1e-4, 10),
-    ratio=st.floats(1.01, 1e6),
-    oversampling=st.floats(1, 20),
-    most=st.integers(1, 100_000),
-)
-def test_a_grid_is_bounded_and_within_its_range_whatever_the_baseline(baseline, shortest, ratio, oversampling, most):
-    grid = FrequencyGrid.spanning(baseline, (shortest, shortest * ratio), oversampling, most)
-
-    assert 0 <= grid.count <= most
-    if grid.count:
-        assert grid.first >= 1 / (shortest * ratio) * (1 - 1e-12)
-        assert grid.first >= 1 / baseline * (1 - 1e-12)
-        assert grid.first + grid.step * (grid.count - 1) <= 1 / shortest * (1 + 1e-9)
-
-
-def test_a_grid_grows_its_step_to_twice_oversampled_and_then_leaves_out_short_periods():
-    roomy = FrequencyGrid.spanning(1000.0, (0.1, 1000.0), 5.0, 100_000)
-    coarser = FrequencyGrid.spanning(4000.0, (0.1, 1000.0), 5.0, 100_000)
-    cut = FrequencyGrid.spanning(2.4e6, (0.1, 1000.0), 5.0, 100_000)
-
-    assert roomy.step == pytest.approx(1 / 5000)
-    assert 1 / 20000 < coarser.step < 1 / 8000
-    assert coarser.frequencies[-1] == pytest.approx(10.0, rel=1e-4)
-    assert cut.step == pytest.approx(1 / 4.8e6)
-    assert cut.count == 100_000
-
-
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 8))
 def test_peaks_are_the_highest_local_maxima_each_once(heights, n_peaks):
     padded = [-1, *heights, -1]
@@ -140,18 +112,3 @@ def test_peaks_are_the_highest_local_maxima_each_once(heights, n_peaks):
     expected = sorted(tops, key=lambda place: -heights[place])[:n_peaks]
 
     assert highest_peaks(heights, n_peaks).tolist() == expected
-
-
-def test_the_false_alarm_probability_is_that_of_baluev_in_astropy():
-    from astropy.timeseries import LombScargle
-
-    t, y, w, _ = simulate([80])
-    model = LombScargle(t, y, w**-0.5)
-    spread = np.sqrt(np.cov(t, aweights=w, ddof=0))
-    for power in (0.05, 0.2, 0.4, 0.6):
-        expected = model.false_alarm_probability(power, method="baluev", maximum_frequency=5.0)
-        assert false_alarm_probability(power, 5.0, spread, 80) == pytest.approx(expected, rel=1e-2)
-
-
-def test_too_few_epochs_have_no_false_alarm_probability():
-    assert np.isnan(false_alarm_probability(0.9, 5.0, 100.0, 4, 2))
