@@ -110,15 +110,15 @@ class Roles:
 
 
 _KNOWN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "time": ("midpointMjdTai", "midPointMjdTai", "hmjd", "mjd", "time"),
-    "band": ("band", "filter", "filterName", "fid"),
+    "time": ("midpointMjdTai", "midPointMjdTai", "expMidptMJD", "hmjd", "mjd", "time"),
+    "band": ("band", "filter", "filterName", "fid", "filterid", "filtercode"),
     "flux": ("psfFlux", "psfDiffFlux", "flux"),
     "flux_error": ("psfFluxErr", "psfDiffFluxErr", "fluxerr", "flux_err"),
     "mag": ("psfMag", "mag"),
     "mag_error": ("psfMagErr", "magerr", "mag_err"),
     "quality": ("psfFlux_flag", "pixelFlags", "catflags"),
-    "zero_point": ("magzpsci", "zeroPoint"),
-    "limit": ("diffmaglim", "magLim"),
+    "zero_point": ("magzpsci", "magzp", "zeroPoint"),
+    "limit": ("diffmaglim", "limitmag", "magLim"),
     "pm_ra": ("pmra", "pmRA", "pmRa", "pm_ra"),
     "pm_dec": ("pmdec", "pmDE", "pmDec", "pm_dec"),
     "ref_epoch": ("ref_epoch",),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from lsdb_ts.catalog.columns import ColumnVerbs
+from lsdb_ts.catalog.curves import CurveVerbs
 from lsdb_ts.catalog.functions import FunctionVerbs
 from lsdb_ts.catalog.joins import JoinVerbs
 from lsdb_ts.catalog.matching import MatchVerbs
@@ -19,7 +20,17 @@ from lsdb_ts.catalog.samples import SampleVerbs
 from lsdb_ts.catalog.statistics import StatisticVerbs
 
 
-class Catalog(ColumnVerbs, RegionVerbs, MatchVerbs, JoinVerbs, FunctionVerbs, StatisticVerbs, SampleVerbs, ResultVerbs):
+class Catalog(
+    ColumnVerbs,
+    RegionVerbs,
+    MatchVerbs,
+    JoinVerbs,
+    CurveVerbs,
+    FunctionVerbs,
+    StatisticVerbs,
+    SampleVerbs,
+    ResultVerbs,
+):
     """A lazy table of objects on the sky, in HEALPix partitions.
 
     Every verb returns a new catalog and computes nothing; ``compute``, ``write``, ``head`` and ``len`` do. Catalogs are

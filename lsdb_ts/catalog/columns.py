@@ -58,7 +58,7 @@ class ColumnVerbs(CatalogBase):
         local_dict : mapping, optional
             Variables for ``@name``; by default the caller's.
         """
-        variables = _variables_of(sys._getframe(1)) if local_dict is None and "@" in expr else local_dict
+        variables = variables_of(sys._getframe(1)) if local_dict is None and "@" in expr else local_dict
         return self.with_plan(filtered(self.plan, Predicate.parse(expr, variables)))
 
     def filter(self, condition: str | Column) -> Self:
@@ -70,7 +70,7 @@ class ColumnVerbs(CatalogBase):
             return self.with_plan(filtered(self.plan, condition.condition(self, "filter")))
         if not isinstance(condition, str):
             raise PlanError(f"filter needs a condition as text or as a column, and got a {type(condition).__name__}")
-        variables = _variables_of(sys._getframe(1)) if "@" in condition else None
+        variables = variables_of(sys._getframe(1)) if "@" in condition else None
         return self.with_plan(filtered(self.plan, Predicate.parse(condition, variables)))
 
     def assign(self, **columns: Any) -> Self:
@@ -98,7 +98,7 @@ class ColumnVerbs(CatalogBase):
                 pending.clear()
                 value = value(done) if callable(value) else value
             if isinstance(value, str):
-                expression = Expression.parse(value, _variables_of(frame) if "@" in value else None)
+                expression = Expression.parse(value, variables_of(frame) if "@" in value else None)
             elif isinstance(value, Column):
                 is_new = value.is_of(done)
                 expression = value.of(done if is_new else self, f"assign {name}")
@@ -155,5 +155,6 @@ class ColumnVerbs(CatalogBase):
         return self.with_plan(Cast(self.plan, tuple((name, arrow_type(kind)) for name, kind in dtype.items())))
 
 
-def _variables_of(frame: Any) -> Mapping[str, Any]:
+def variables_of(frame: Any) -> Mapping[str, Any]:
+    """Return the variables that code in a frame sees."""
     return {**frame.f_globals, **frame.f_locals}

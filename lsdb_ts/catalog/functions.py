@@ -157,22 +157,24 @@ class FunctionVerbs(CatalogBase):
                 )
         return self._by_row(func, columns, meta, append, as_dict=False)
 
-    def features(self, feature_set: FeatureSet, lightcurve: str = "lc") -> Self:
+    def features(self, feature_set: FeatureSet, lightcurve: str = "lc", *, keep: bool = False) -> Self:
         """Replace a nested light curve by its features.
 
         Parameters
         ----------
         feature_set : FeatureSet
-            Which features; for instance ``FeatureSet.rubin()``.
+            Which features; for instance ``FeatureSet.full()``.
         lightcurve : str
             The nested column. Only the parts that the features need are read.
+        keep : bool
+            Keep the light curve beside them, for instance for those objects that a condition on its features leaves.
         """
         require(self.schema, [lightcurve], self.name)
         from lsdb_ts.features.extraction import Extraction
 
         extraction = Extraction.of(feature_set, self.schema.field(lightcurve), self.name)
         return self.with_plan(
-            Extend(self.plan, extraction, extraction.fields, extraction.inputs, dropped=(lightcurve,))
+            Extend(self.plan, extraction, extraction.fields, extraction.inputs, dropped=() if keep else (lightcurve,))
         )
 
     def classify(self, bundle: ModelBundle) -> Self:

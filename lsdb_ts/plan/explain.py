@@ -157,7 +157,7 @@ def _forecasts(node: Node, demand: Demand) -> list[Forecast]:
         # Rows stay where those of the first child are; what is read is told below.
         own = replace(own, area_arcsec2=parts[0].area_arcsec2, shared=())
         # Columns that a node needs and nobody above it wants are not handed on.
-        share = _handed_on((node, demand), children, parts)
+        share = 1.0 if node.forecasts_demand else _handed_on((node, demand), children, parts)
         own = replace(own, bytes=own.bytes * share, most_bytes=own.most_bytes * share)
     return [own, *(f for forecasts in below for f in forecasts)]
 

@@ -9,7 +9,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -27,6 +27,9 @@ _NOWHERE = Layout.of([])
 
 class Node(ABC):
     """One immutable step of a plan. Subclasses are frozen dataclasses; children are themselves nodes."""
+
+    forecasts_demand: ClassVar[bool] = False
+    """Whether the forecast is of the demanded columns only; else the share of the others is taken off it."""
 
     @property
     @abstractmethod

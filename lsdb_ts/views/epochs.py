@@ -14,8 +14,18 @@ from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.schema import Roles, find, unit_of
 
 AB_ZERO_NJY = 31.4
-"""AB magnitude of 1 nJy: -2.5 log10(1e-9 / 3631), to 0.0001 mag (Oke & Gunn 1983, ApJ 266, 713)."""
+"""AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
 _PER_MAG = 2.5 / np.log(10.0)
+_IN_NJY = {"nJy": 1.0, "uJy": 1e3, "µJy": 1e3, "μJy": 1e3, "microJy": 1e3, "mJy": 1e6, "Jy": 1e9}
+_DETECTED_SIGMA, _LIMIT_SIGMA = 3.0, 5.0
+"""Fluxes below the first are upper limits of the second, as ZTF's forced photometry service advises (Masci et al. 2023,
+arXiv:2305.16279)."""
+_NO_MAGNITUDE = 90.0
+"""Magnitudes this far from 0 (99, -99.99, -999) are what surveys write where they have none."""
+_FAR_IN_TIME_DAYS = 30_000.0
+"""Epochs this far from the median one carry no time of a measurement, but a 0 or the like."""
+_ZTF_FILTERS = {"1": "zg", "2": "zr", "3": "zi"}
+"""What the numbers in ``fid`` stand for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +40,30 @@ class Epochs:
     """One standard deviation; NaN where unknown."""
     good: NDArray[np.bool_]
     """False where the quality column flags the epoch, or is null."""
+    limit: NDArray[np.float64]
+    """Of non-detections: the faintest value that would have been seen. NaN of detections, and where it is not known."""
     is_mag: bool
     unit: str | None
 
     def __len__(self) -> int:
         return int(self.time_mjd.size)
+
+    @property
+    def timely(self) -> NDArray[np.bool_]:
+        """False where the time cannot be that of a measurement beside the others: no number, or decades away."""
+        finite = np.isfinite(self.time_mjd)
+        middle = np.median(self.time_mjd[finite]) if finite.any() else 0.0
+        return finite & (np.abs(self.time_mjd - middle) < _FAR_IN_TIME_DAYS)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """True where there is a value at a time, not a limit."""
+        return self.timely & np.isfinite(self.value) & ~np.isfinite(self.limit)
+
+    @property
+    def limited(self) -> NDArray[np.bool_]:
+        """True where there is a limit at a time."""
+        return self.timely & np.isfinite(self.limit)
 
     @property
     def bands(self) -> list[str]:
@@ -44,6 +73,8 @@ class Epochs:
     @classmethod
     def of(cls, curve: Any, roles: Roles | None = None) -> Epochs:
         """Read a light curve.
+
+        Fluxes with a zero point become nJy. Epochs without a value but with a limit are non-detections.
 
         Parameters
         ----------
@@ -68,35 +99,83 @@ class Epochs:
             )
         for column in (c for _, c in known.items() if c not in columns and c in (known.time, value)):
             raise PlanError(f'the light curve has no column "{column}"; {did_you_mean(column, columns)}')
-        error = known.flux_error if known.flux else known.mag_error
-        time = np.asarray(columns[known.time], dtype=np.float64)
+        time = _numbers(columns[known.time])
         by_time = np.argsort(time, kind="stable")
-        unit = unit_of(found) if fields is not None and (found := find(pa.schema(fields), value)) is not None else None
         full = {name: np.asarray(column)[by_time] for name, column in columns.items()}
+        unit = unit_of(found) if fields is not None and (found := find(pa.schema(fields), value)) is not None else None
+        values, errors, limits, unit = _brightness(full, known, unit)
         return cls(
             time_mjd=time[by_time],
-            band=_names(full.get(known.band or ""), time.size),
-            value=full[value].astype(np.float64),
-            error=full[error].astype(np.float64) if error in full else np.full(time.size, np.nan),
+            band=_names(full.get(known.band or ""), time.size, of_ztf=known.band == "fid"),
+            value=values,
+            error=errors,
             good=_unflagged(full.get(known.quality or ""), time.size),
+            limit=np.where(np.isfinite(values), np.nan, limits),
             is_mag=known.flux is None,
-            unit=unit or ("nJy" if known.flux in {"psfFlux", "psfDiffFlux"} else None),
+            unit=unit,
         )
 
     def as_mag(self) -> Epochs:
         """Return AB magnitudes; epochs without a positive flux, which have none, become NaN.
 
-        ``m = 31.4 - 2.5 log10(f / nJy)``, ``sigma_m = 2.5 / ln(10) * sigma_f / f``.
+        ``m = 31.4 - 2.5 log10(f / nJy)``, ``sigma_m = 2.5 / ln(10) * sigma_f / f``. Fluxes below 3 sigma are
+        non-detections, with a limit of 5 sigma.
         """
         if self.is_mag:
             return self
-        if self.unit not in {None, "nJy"}:
+        if self.unit is not None and self.unit not in _IN_NJY:
             raise PlanError(
-                f"fluxes in {self.unit} cannot be turned into AB magnitudes: need nJy; plot them with as_mag=False"
+                f"fluxes in {self.unit} cannot be turned into AB magnitudes: need nJy (or a zero point, "
+                'roles=Roles(zero_point="...")); plot them with as_mag=False'
             )
-        flux = np.where(self.value > 0, self.value, np.nan)
-        mag, error = AB_ZERO_NJY - 2.5 * np.log10(flux), _PER_MAG * self.error / flux
-        return replace(self, value=mag, error=error, is_mag=True, unit="AB")
+        known = self.in_njy()
+        faint = (known.error > 0) & np.isfinite(known.error) & (known.value < _DETECTED_SIGMA * known.error)
+        limit = np.where(faint, _LIMIT_SIGMA * known.error, known.limit)
+        flux = np.where(known.value > 0, known.value, np.nan)
+        return replace(
+            known,
+            value=AB_ZERO_NJY - 2.5 * np.log10(flux),
+            error=_PER_MAG * known.error / flux,
+            limit=AB_ZERO_NJY - 2.5 * np.log10(np.where(limit > 0, limit, np.nan)),
+            is_mag=True,
+            unit="AB",
+        )
+
+    def in_njy(self) -> Epochs:
+        """Return fluxes of a known unit in nJy; others, and magnitudes, as they are."""
+        per_unit = 1.0 if self.is_mag else _IN_NJY.get(self.unit or "", 1.0)
+        if per_unit == 1.0:
+            return self
+        scaled = {name: getattr(self, name) * per_unit for name in ("value", "error", "limit")}
+        return replace(self, **scaled, unit="nJy")
+
+
+_Numbers = NDArray[np.float64]
+
+
+def _brightness(
+    columns: Mapping[str, Any], known: Roles, unit: str | None
+) -> tuple[_Numbers, _Numbers, _Numbers, str | None]:
+    """Return values, errors and limits in one unit, and that unit."""
+    n = next(iter(columns.values())).size
+
+    def read(column: str | None) -> _Numbers:
+        return _numbers(columns[column]) if column in columns else np.full(n, np.nan)
+
+    def magnitudes(column: str | None) -> _Numbers:
+        found = read(column)
+        return np.where(np.abs(found) < _NO_MAGNITUDE, found, np.nan)
+
+    limits = magnitudes(known.limit)
+    if known.flux is None:
+        return magnitudes(known.mag), read(known.mag_error), limits, unit
+    values, errors = read(known.flux), read(known.flux_error)
+    if unit is None and known.flux in {"psfFlux", "psfDiffFlux"}:
+        unit = "nJy"
+    if known.zero_point in columns and unit not in _IN_NJY:
+        per_unit = 10 ** ((AB_ZERO_NJY - magnitudes(known.zero_point)) / 2.5)
+        values, errors, unit = values * per_unit, errors * per_unit, "nJy"
+    return values, errors, 10 ** ((AB_ZERO_NJY - limits) / 2.5) / _IN_NJY.get(unit or "", np.nan), unit
 
 
 def _columns(curve: Any) -> tuple[dict[str, NDArray[Any]], Any]:
@@ -139,7 +218,20 @@ def _unflagged(column: NDArray[Any] | None, n: int) -> NDArray[np.bool_]:
     return ~(missing | np.where(missing, False, column).astype(bool))
 
 
-def _names(column: NDArray[Any] | None, n: int) -> NDArray[np.object_]:
+def _numbers(column: Any) -> NDArray[np.float64]:
+    """Return a copy as float64, with NaN for what is missing."""
+    array = np.asarray(column)
+    if array.dtype == object:
+        import pandas as pd
+
+        array = np.where(pd.isna(array), np.nan, array)
+    return array.astype(np.float64)
+
+
+def _names(column: NDArray[Any] | None, n: int, *, of_ztf: bool) -> NDArray[np.object_]:
     if column is None:
         return np.full(n, "", dtype=object)
-    return np.array([str(name) for name in column.tolist()], dtype=object)
+    names = [str(name) for name in column.tolist()]
+    if of_ztf:
+        names = [_ZTF_FILTERS.get(name.removesuffix(".0"), name) for name in names]
+    return np.array(names, dtype=object)

@@ -23,12 +23,14 @@ _STYLE = """
 .lsdb-ts-head {flex-basis: 100%; display: flex; gap: 14px; align-items: baseline; flex-wrap: wrap}
 .lsdb-ts-head b {font-size: 15px}
 .lsdb-ts-soft {opacity: .65}
-.lsdb-ts table {border-collapse: collapse; margin: 0; font-size: 12.5px; color: inherit}
-.lsdb-ts th, .lsdb-ts td {text-align: left; padding: 2px 16px 2px 0; border: 0; background: none; vertical-align: top;
-  white-space: nowrap}
-.lsdb-ts th {font-weight: 600; opacity: .65; border-bottom: 1px solid currentColor}
-.lsdb-ts tr.lsdb-ts-part td:first-child {padding-left: 18px}
-.lsdb-ts code {font: 12px ui-monospace, monospace; background: none; color: inherit; padding: 0}
+.lsdb-ts .lsdb-ts-columns table {border-collapse: collapse; margin: 0; font-size: 12.5px; color: inherit}
+.lsdb-ts .lsdb-ts-columns tr {background: none}
+.lsdb-ts .lsdb-ts-columns th, .lsdb-ts .lsdb-ts-columns td {text-align: left; padding: 2px 16px 2px 0; border: 0;
+  background: none; vertical-align: top; white-space: nowrap}
+.lsdb-ts .lsdb-ts-columns th {font-weight: 600; opacity: .65; border-bottom: 1px solid currentColor}
+.lsdb-ts .lsdb-ts-columns tr.lsdb-ts-part td:first-child {padding-left: 18px}
+.lsdb-ts .lsdb-ts-columns code, .lsdb-ts .lsdb-ts-plan code {font: 12px ui-monospace, monospace; background: none;
+  color: inherit; padding: 0}
 .lsdb-ts-columns {max-height: 420px; overflow: auto; flex: 0 1 auto}
 .lsdb-ts-role {border: 1px solid currentColor; border-radius: 7px; padding: 0 6px; font-size: 11px; opacity: .75}
 .lsdb-ts-map {text-align: center; font-size: 11.5px}

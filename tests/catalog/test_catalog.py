@@ -114,7 +114,7 @@ def test_unknown_columns_are_refused_at_once_with_the_nearest_names(catalog):
         with pytest.raises(PlanError, match='no column "magg"'):
             catalog.query("magg < 20")
         with pytest.raises(PlanError, match='no column "lc"'):
-            catalog.features(lt.FeatureSet.basic())
+            catalog.features(lt.FeatureSet.fast())
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_features_come_in_the_unit_of_the_light_curves(tmp_path):
 
     raw = simulate_survey(tmp_path / "raw", n_objects=100)
     partitioner.run(partitioner.Survey.read(raw.toml), tmp_path / "survey", show=False)
-    features = lt.open_catalog(tmp_path / "survey").features(lt.FeatureSet.basic(bands="gr"))
+    features = lt.open_catalog(tmp_path / "survey").features(lt.FeatureSet.fast(bands="gr"))
     written = features.write(tmp_path / "features")
     for catalog in (features, written):
         kind = catalog.schema.field("features_g").type

@@ -150,8 +150,21 @@ def test_many_curves_share_one_legend(curve):
 def test_unknown_bands_differ_and_known_ones_keep_their_colour():
     names = ["W1", "W2"]
     assert band_style("W1", names).colour != band_style("W2", names).colour
-    assert band_style("lsst-r") == band_style("r") == band_style("zr")
+    assert band_style("lsst-r") == band_style("r") == band_style("DES_r")
+    assert band_style("zr") == band_style("ztf_r") == band_style("ZTF r") != band_style("r")
     assert band_style("clear").colour != band_style("r").colour
+
+
+def test_a_large_g_is_gaias():
+    assert band_style("G") == band_style("gaia_G") != band_style("g")
+    assert band_style("BP") == band_style("G_BP") == band_style("Gaia bp")
+    assert sorted(["RP", "G", "BP"], key=lambda b: band_style(b).rank) == ["BP", "G", "RP"]
+
+
+def test_no_two_bands_of_the_surveys_share_colour_or_marker():
+    looks = [band_style(band) for band in [*"ugrizy", "zg", "zr", "zi", "G", "BP", "RP"]]
+    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+    assert sorted(look.rank for look in looks) == list(range(len(looks)))
 
 
 def test_a_confusion_matrix_shows_shares_and_counts():

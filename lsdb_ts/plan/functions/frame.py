@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.identity import identify, settled
-from lsdb_ts.schema import HEALPIX, is_nested, plain
+from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain
 from lsdb_ts.sky.pixel import Pixel
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
     """Return a NestedFrame.
 
-    Arrow-backed columns, nested columns packed, and ``_healpix_29`` as index where there is one.
+    Arrow-backed columns, nested columns packed, and ``_healpix_29`` as index where there is one. Nested columns keep no
+    metadata: the roles of their parts are in ``.attrs["roles"]``, by column.
     """
     import nested_pandas
     import pandas
@@ -38,7 +39,11 @@ def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
     index = pandas.RangeIndex(table.num_rows)
     if HEALPIX in table.column_names:
         index = pandas.Index(table.column(HEALPIX).to_numpy(), name=HEALPIX)
-    return nested_pandas.NestedFrame(columns, index=index, copy=False)
+    frame = nested_pandas.NestedFrame(columns, index=index, copy=False)
+    roles = {c.name: told for c in table.schema if is_nested(c) and (told := dict(Roles.of(c.type).items()))}
+    if roles:
+        frame.attrs["roles"] = roles
+    return frame
 
 
 def from_frame(frame: pandas.DataFrame) -> pa.Table:

@@ -1,0 +1,95 @@
+"""Bins of epochs, held against a loop over rows of Python."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lsdb_ts.errors import PlanError
+from lsdb_ts.lightcurves.binning import Bin
+from lsdb_ts.schema import Roles
+from tests.lightcurves.curvecases import KINDS, after, awkward, close, each, number, shape
+
+CURVES = awkward(2)
+
+
+def slow(width, origin, weighted=True):
+    def binned(curve):
+        bins = {}
+        for i, e in enumerate(curve):
+            error = number(e["psfFluxErr"]) if weighted else 1.0
+            if not all(map(math.isfinite, (number(e["time"]), number(e["psfFlux"]), error))) or error <= 0:
+                continue
+            night = math.floor((e["time"] - origin) / width)
+            bins.setdefault((night, e["band"]), []).append((i, e["time"], e["psfFlux"], error**-2.0))
+        found = []
+        for (_, band), members in bins.items():
+            w = sum(m[3] for m in members)
+            made = {"time": sum(m[1] * m[3] for m in members) / w, "band": band}
+            made["psfFlux"] = sum(m[2] * m[3] for m in members) / w
+            made |= {"psfFluxErr": w**-0.5} if weighted else {}
+            found.append({**made, "n": len(members)})
+        return sorted(found, key=lambda e: (round(e["time"], 6), str(e["band"])))
+
+    return binned
+
+
+def in_order(curves):
+    return each(curves, lambda c: sorted(c, key=lambda e: (round(e["time"], 6), str(e["band"]))))
+
+
+@pytest.mark.parametrize(("width", "origin"), [(1.0, 0.0), (0.25, 60_000.1), (7.0, 3.0), (1e4, 0.0)])
+def test_bins_are_weighted_means_of_each_band(width, origin):
+    found = after(Bin(width, origin), CURVES)
+    for curve in found:
+        times = [e["time"] for e in curve or []]
+        assert times == sorted(times)
+    close(in_order(found), in_order(each(CURVES, slow(width, origin))), rel=1e-11)
+
+
+def test_without_errors_all_epochs_count_the_same():
+    like = shape(roles=Roles(time="time", band="band", flux="psfFlux"))
+    found = after(Bin(3.0), CURVES, like)
+    close(in_order(found), in_order(each(CURVES, slow(3.0, 0.0, weighted=False))), rel=1e-11)
+
+
+def test_a_night_goes_from_noon_to_noon():
+    # Local noon at -90 degrees is at 18:00 UT: a fraction of 0.75.
+    like = shape({"time": pa.float64(), "psfFlux": pa.float64()}, Roles(time="time", flux="psfFlux"))
+    times = [100.74, 100.76, 101.1, 101.74, 101.76]
+    (found,) = after(Bin.nightly(-90.0), [[{"time": t, "psfFlux": 1.0} for t in times]], like)
+    assert [e["n"] for e in found] == [1, 3, 1]
+
+
+def test_single_precision_stays_and_integers_become_floats():
+    kinds = {**KINDS, "psfFlux": pa.float32(), "psfFluxErr": pa.int16()}
+    made = Bin(1.0).shape(shape(kinds))
+    assert [made.field(n).type for n in ("psfFlux", "psfFluxErr", "n")] == [pa.float32(), pa.float64(), pa.int32()]
+    assert made.names == ("time", "band", "psfFlux", "psfFluxErr", "n")
+    assert made.unit("psfFlux") == "nJy"
+    curves = each(CURVES, lambda c: [{**e, "psfFluxErr": 3} for e in c])
+    found = after(Bin(2.0), each(curves, lambda c: [{**e, "psfFlux": _single(e["psfFlux"])} for e in c]), shape(kinds))
+    close(in_order(found), in_order(each(curves, slow(2.0, 0.0))), rel=1e-6)
+
+
+def _single(value):
+    return None if value is None else float(np.float32(value))
+
+
+def test_magnitudes_are_binned_where_there_are_no_fluxes():
+    like = shape({"mjd": pa.float64(), "m": pa.float64(), "e": pa.float64()}, Roles(time="mjd", mag="m", mag_error="e"))
+    (found,) = after(Bin(1.0), [[{"mjd": 5.1, "m": 20.0, "e": 0.1}, {"mjd": 5.3, "m": 21.0, "e": 0.2}]], like)
+    close([found], [[{"mjd": 5.14, "m": 20.2, "e": 0.1 / math.sqrt(1.25), "n": 2}]])
+
+
+def test_fluxes_of_different_zero_points_are_not_averaged():
+    like = shape({**KINDS, "zp": pa.float64()}, Roles(time="time", flux="psfFlux", zero_point="zp"))
+    with pytest.raises(PlanError, match=r'"zp" tells epoch by epoch: bring them to one with \.to_flux\(\) first'):
+        Bin(1.0).shape(like)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, math.nan, math.inf])
+def test_a_width_is_positive_and_finite(width):
+    with pytest.raises(PlanError, match="positive width"):
+        Bin(width)

@@ -1,0 +1,166 @@
+"""Small multiples: rows of catalogs and frames become pictures, folded on their own periods, titled and in one grid."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import lsdb_ts as lt
+from lsdb_ts.errors import PlanError
+from lsdb_ts.plan.functions.frame import to_frame
+from lsdb_ts.schema import Roles
+from lsdb_ts.store.read import recording
+from lsdb_ts.views import plot_lightcurves
+
+N = 40
+
+
+@pytest.fixture(autouse=True)
+def _no_picture_is_left_open():
+    yield
+    plt.close("all")
+
+
+def table_of(n):
+    """Return objects with light curves, periods and classes; the second has no period."""
+    rng = np.random.default_rng(5)
+    parts = [
+        pa.field("when", pa.list_(pa.float64())),
+        pa.field("colour", pa.list_(pa.string())),
+        pa.field("brightness", pa.list_(pa.float64())),
+    ]
+    roles = Roles(time="when", band="colour", mag="brightness")
+    kind = pa.struct(list(roles.tag(pa.schema(parts))))
+    curves = [
+        {
+            "when": list(60_000 + 10 * i + np.sort(rng.uniform(0, 100, N))),
+            "colour": ["g", "r"] * (N // 2),
+            "brightness": list(15.0 + i + rng.normal(0, 0.1, N)),
+        }
+        for i in range(n)
+    ]
+    periods = [None if i == 1 else 0.5 + 0.1 * i for i in range(n)]
+    return pa.table(
+        {
+            "objectId": np.arange(100, 100 + n),
+            "ra": np.linspace(10.0, 11.0, n),
+            "dec": np.zeros(n),
+            "class": [["RRab", "RRc"][i % 2] for i in range(n)],
+            "found": pa.array([{"period": p} for p in periods], pa.struct([("period", pa.float64())])),
+            "lc": pa.array(curves, kind),
+        },
+        schema=pa.schema(
+            [
+                ("objectId", pa.int64()),
+                ("ra", pa.float64()),
+                ("dec", pa.float64()),
+                ("class", pa.string()),
+                ("found", pa.struct([("period", pa.float64())])),
+                pa.field("lc", kind),
+            ]
+        ),
+    )
+
+
+def headings(axes):
+    return [ax.get_title(loc="left") for ax in axes]
+
+
+def notes(axes):
+    return [ax.texts[0].get_text() for ax in axes]
+
+
+def test_rows_are_folded_each_on_its_own_period_and_titled():
+    axes = plot_lightcurves(table_of(4), period_days="found.period", titles=["objectId", "class"])
+    assert headings(axes) == ["100", "101", "102", "103"]
+    assert notes(axes) == [
+        "RRab, 0.5 d, 40 epochs",
+        "RRc, 40 epochs",
+        "RRab, 0.7 d, 40 epochs",
+        "RRc, 0.8 d, 40 epochs",
+    ]
+    assert [ax.get_xlim() == (0, 2) for ax in axes] == [True, False, True, True]
+    phases = np.concatenate([c.lines[0].get_xdata() for c in axes[0].containers])
+    times = np.array(table_of(4)["lc"][0].as_py()["when"])
+    assert np.sort(phases[phases < 1]) == pytest.approx(np.sort(np.mod((times - times[0]) / 0.5, 1)))
+
+
+def test_a_catalog_reads_the_rows_it_draws_and_of_them_what_is_drawn(tmp_path):
+    made = lt.from_dataframe(table_of(20), ra="ra", dec="dec", name="stars")
+    catalog = made.write(tmp_path / "stars", progress=False)
+    with recording() as reads:
+        axes = plot_lightcurves(catalog, limit=3)
+    assert headings(axes) == [str(i) for i in catalog.head(3)["objectId"]]
+    read = {column for event in reads for column in event.columns}
+    assert not {c for c in read if c.startswith(("class", "found"))}
+    assert [len(c.lines[0].get_xdata()) for ax in axes for c in ax.containers] == [N // 2] * 6
+
+
+def test_a_frame_is_drawn_with_roles_for_its_names():
+    frame = to_frame(table_of(3))
+    roles = Roles(time="when", band="colour", mag="brightness")
+    axes = plot_lightcurves(frame, roles=roles, limit=2)
+    assert headings(axes) == ["100", "101"]
+    assert [t.get_text() for t in axes[0].figure.legends[0].get_texts()] == ["g", "r"]
+    with pytest.raises(PlanError, match="none is known as its time"):
+        plot_lightcurves(frame)
+
+
+def test_scales_are_free_or_shared():
+    free = plot_lightcurves(table_of(4))
+    assert len({ax.get_ylim() for ax in free}) == 4
+    shared = plot_lightcurves(table_of(4), share_x=True, share_y=True)
+    assert len({ax.get_ylim() for ax in shared}) == len({ax.get_xlim() for ax in shared}) == 1
+    assert all(ax.yaxis_inverted() for ax in shared)
+    assert max(shared[0].get_ylim()) >= max(max(ax.get_ylim()) for ax in free)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 36])
+def test_a_grid_stays_legible(n):
+    axes = plot_lightcurves(table_of(n), period_days="found.period", titles=["objectId", "class"], limit=n)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    assert len(axes) == n
+    width, height = figure.get_size_inches()
+    assert width <= 16
+    assert height <= 16
+    boxes = [ax.get_tightbbox() for ax in axes]
+    overlaps = [(i, j) for i in range(n) for j in range(i) if boxes[i].padded(-1).overlaps(boxes[j].padded(-1))]
+    assert not overlaps
+    assert all(ax.get_window_extent().width > 100 for ax in axes)
+    for ax in axes:
+        labels = [t.get_window_extent() for t in ax.get_xticklabels() if t.get_text() and t.get_visible()]
+        assert not [1 for a, b in itertools.pairwise(labels) if a.x1 > b.x0]
+    assert sum(bool(ax.get_ylabel()) for ax in axes) <= int(np.ceil(np.sqrt(n)))
+
+
+def test_what_cannot_be_drawn_is_told():
+    with pytest.raises(PlanError, match="limit=37: need 1 to 36"):
+        plot_lightcurves(table_of(2), limit=37)
+    curve = {"mjd": [1.0], "mag": [18.0]}
+    with pytest.raises(PlanError, match="37 light curves in one figure cannot be read"):
+        plot_lightcurves({str(i): curve for i in range(37)})
+    with pytest.raises(PlanError, match="light curves come as title -> curve"):
+        plot_lightcurves({"a": curve}, period_days="P")
+    with pytest.raises(PlanError, match="name the column with the periods"):
+        plot_lightcurves(table_of(2), period_days={"100": 1.0})
+    with pytest.raises(PlanError, match=r'no column "found\.perod"'):
+        plot_lightcurves(table_of(2), period_days="found.perod")
+    with pytest.raises(PlanError, match='there is no nested column "lightcurve"'):
+        plot_lightcurves(table_of(2), lightcurve="lightcurve")
+    with pytest.raises(PlanError, match="these rows have no nested column"):
+        plot_lightcurves(table_of(2).drop_columns("lc"))
+    with pytest.raises(PlanError, match="no light curves to plot"):
+        plot_lightcurves(table_of(2).slice(0, 0))
+    with pytest.raises(PlanError, match="a list holds no light curves"):
+        plot_lightcurves([curve])
+
+
+def test_of_two_nested_columns_one_is_named():
+    table = table_of(2)
+    both = table.append_column(pa.field("forced", table.schema.field("lc").type), table["lc"])
+    with pytest.raises(PlanError, match=r"several nested columns \(lc, forced\)"):
+        plot_lightcurves(both)
+    assert len(plot_lightcurves(both, lightcurve="forced")) == 2
