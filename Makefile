@@ -10,7 +10,7 @@ help:
 	@echo "make demo    simulate a small survey and take it the whole way; leaves $(DEMO)/"
 	@echo "make test    lint, types and tests"
 	@echo "make lint    ruff only        make format   let ruff mend what it can"
-	@echo "make bench   times and counts beside the peers, half an hour or more -> benchmarks/RESULTS.md"
+	@echo "make bench   times and counts beside the peers, an hour or more -> benchmarks/RESULTS.md"
 	@echo "make clean   remove the environments, caches and the demo's output"
 
 demo: $(VENV)/.all
@@ -38,6 +38,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/crossmatch.py
 	$(BIN)/python benchmarks/crossmatch.py --low-latency
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/periods.py
+	$(BIN)/python benchmarks/scaling.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -20,6 +20,8 @@ class Measured:
     """What one piece of work took, as the process that did it knows."""
 
     seconds: float = 0.0
+    own_cpu_seconds: float = 0.0
+    """Processor time of all threads of the process, without its children."""
     tasks: int | None = None
     """Pieces of work given to a scheduler or pool; None where the engine does not tell."""
     bytes_pickled: int | None = None
@@ -27,6 +29,8 @@ class Measured:
     bytes_chosen: int | None = None
     """Compressed bytes of the column chunks read, as the engine counts them."""
     rows: int = 0
+    outputs: int | None = None
+    """Numbers made of each band of a row."""
     check: int = 0
     """Order-free hash of the rows: equal on all sides, or the comparison is void."""
     scratch_files: int | None = None
@@ -39,9 +43,9 @@ class Measured:
 def measured() -> Iterator[Measured]:
     """Time what is done in the context; whoever opened it fills in the rest."""
     found = Measured()
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     yield found
-    found.seconds = time.perf_counter() - start
+    found.seconds, found.own_cpu_seconds = time.perf_counter() - start, time.process_time() - worked
 
 
 def order_free_hash(*columns) -> int:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import side_curves
 from meter import Measured, measured, order_free_hash, pickled_bytes, serve
 
 
@@ -231,4 +232,5 @@ def _counted(mode: str) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    serve({job.__name__: job for job in (repartition, nest, layout, compute, write, positions, lightcurve)})
+    own = (repartition, nest, layout, compute, write, positions, lightcurve)
+    serve({job.__name__: job for job in (*own, *side_curves.JOBS)})

@@ -11,19 +11,37 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 import psutil
 from meter import REPLY
 
-from tests.interop.environment import acid_environment, peer_environment, polars_environment
+from tests.interop.environment import (
+    acid_environment,
+    light_curve_environment,
+    peer_environment,
+    polars_environment,
+)
 
 HERE = Path(__file__).resolve().parent
 SAMPLE_SECONDS = 0.02
 SAMPLES_BETWEEN_LISTINGS = 10
 OURS, LSDB, ACID, POLARS = "lsdb_ts", "LSDB", "pyacid", "polars"
+LIGHT_CURVE, FEETS, CESIUM, ALERCE, NESTED_PANDAS = "light-curve", "feets", "cesium", "ALeRCE", "nested-pandas"
+ASTROPY, NIFTY, CUPERIOD = "astropy", "nifty-ls", "cuPeriod"
+ALERCE_PYTHON = "LSDB_TS_ALERCE_PYTHON"
+"""Environment variable: the interpreter of an environment with ALeRCE's turbofats, which is on no package index."""
+_OF_CURVES = {
+    LIGHT_CURVE: LIGHT_CURVE,
+    FEETS: FEETS,
+    CESIUM: CESIUM,
+    ASTROPY: "periodograms",
+    NIFTY: "periodograms",
+    CUPERIOD: "cuperiod",
+}
+"""Engine -> environment."""
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -92,7 +110,7 @@ class Side:
         with watching(self._process.pid) as seen:
             print("go", file=self._process.stdin, flush=True)
             told = self._answer()
-        return {**told, "bytes_read": seen.bytes_read, "cpu_seconds": seen.cpu_seconds, "peak_bytes": seen.peak_bytes}
+        return {**told, **asdict(seen)}
 
     def _answer(self) -> dict:
         for line in self._process.stdout:
@@ -110,18 +128,27 @@ class Side:
 @contextmanager
 def side(name: str, request: Mapping) -> Iterator[Side]:
     """Start the engine that a side's name begins with."""
-    if name.startswith(OURS):
-        started = Side(sys.executable, "side_ours.py", request)
-    elif name.startswith(ACID):
-        started = Side(str(acid_environment().python), "side_acid.py", request)
-    elif name.startswith(POLARS):
-        started = Side(str(polars_environment().python), "side_polars.py", request)
-    else:
-        started = Side(str(peer_environment().python), "side_lsdb.py", request)
+    started = Side(*_engine(name), request)
     try:
         yield started
     finally:
         started.close()
+
+
+def _engine(name: str) -> tuple[str, str]:
+    """Return interpreter and script of an engine."""
+    if name.startswith(OURS):
+        return sys.executable, "side_ours.py"
+    if name.startswith(ACID):
+        return str(acid_environment().python), "side_acid.py"
+    if name.startswith(POLARS):
+        return str(polars_environment().python), "side_polars.py"
+    if name.startswith(ALERCE):
+        return os.environ[ALERCE_PYTHON], "side_features.py"
+    for engine, environment in _OF_CURVES.items():
+        if name.startswith(engine):
+            return str(light_curve_environment(environment).python), "side_features.py"
+    return str(peer_environment().python), "side_features.py" if name.startswith(NESTED_PANDAS) else "side_lsdb.py"
 
 
 @dataclass
@@ -133,6 +160,8 @@ class Seen:
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
     """Largest sum of resident memory that is no file's and not shared: libraries and mapped files do not count."""
+    idle_bytes: int = 0
+    """The same before the first of it was done."""
 
 
 @contextmanager
@@ -170,6 +199,7 @@ def watching(pid: int) -> Iterator[Seen]:
     listing()
     sample()
     before = sum(read_by.values()), sum(cpu_by.values())
+    seen.idle_bytes = seen.peak_bytes
     sampler = threading.Thread(target=watch, daemon=True)
     sampler.start()
     try:

@@ -75,7 +75,7 @@ def run(folder: Path, n_objects: int) -> None:
         crossmatch(objects, reference)
     with step("Extract features from the light curves"):
         features = objects[["objectId", "coord_ra", "coord_dec", "lc"]].features(
-            lt.FeatureSet.rubin(period_range_days=(0.2, 100.0))
+            lt.FeatureSet.full(period_range_days=(0.2, 100.0))
         )
         features = features.write(folder / "features")
         say(f"{len(features):,} objects, {sum(n_numbers(f) for f in features.schema)} features each")

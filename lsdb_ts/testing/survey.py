@@ -63,14 +63,14 @@ class SimulatedSurvey:
 
 
 def simulate_survey(
-    folder: str | Path, n_objects: int = 20_000, *, seed: int = 42, files_per_table: int = 4
+    folder: str | Path, n_objects: int = 20_000, *, seed: int = 42, files_per_table: int = 4, n_visits: int = 112
 ) -> SimulatedSurvey:
     """Simulate five years of a six-band survey and write its raw tables.
 
     Three patches of sky (one across RA 0, one around the south pole, one ordinary) with dense and thin parts; RR Lyrae,
-    Cepheids, eclipsing binaries, two types of supernovae, active galaxies and constant stars. Each object is visited
-    about 100 times; a forced source is measured at every visit (so fluxes may be negative), a source only above five
-    sigma, at a noisy position that follows the proper motion. One source in a thousand belongs to no object.
+    Cepheids, eclipsing binaries, two types of supernovae, active galaxies and constant stars. Each object is in nine of
+    ten visits to its field; a forced source is measured at every visit (so fluxes may be negative), a source only above
+    five sigma, at a noisy position that follows the proper motion. One source in a thousand belongs to no object.
 
     Column names and units are those of Rubin's DP1 tables: ICRS degrees, nJy, MJD (TAI).
 
@@ -84,6 +84,8 @@ def simulate_survey(
         Equal seeds give equal files.
     files_per_table : int
         Files are cut by time (objects: at random), so each covers the whole sky.
+    n_visits : int
+        Visits to each field in the five years, all bands together.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def simulate_survey(
         raise OutputError(f"{folder} is not empty: name a new folder for the simulated survey, or remove this one")
     rng = np.random.default_rng(seed)
     objects = universe.draw_objects(n_objects, rng)
-    parts = [_observe(objects, field, rng) for field in np.unique(objects.field)]
+    parts = [_observe(objects, field, n_visits, rng) for field in np.unique(objects.field)]
     tables = {
         "object": _object_table(objects, parts),
         "source": _in_time_order([p.sources for p in parts]),
@@ -132,9 +134,9 @@ class _Observed:
     n_orphans: int
 
 
-def _observe(objects: Objects, field: int, rng: np.random.Generator) -> _Observed:
+def _observe(objects: Objects, field: int, n_visits: int, rng: np.random.Generator) -> _Observed:
     rows = np.flatnonzero(objects.field == field)
-    mine, visits = objects.rows(rows), universe.draw_visits(int(field), rng)
+    mine, visits = objects.rows(rows), universe.draw_visits(int(field), n_visits, rng)
     truth = universe.true_fluxes(mine, visits, rng)
     error = universe.flux_errors(truth, visits)
     flux = truth + error * rng.normal(size=truth.shape)

@@ -30,7 +30,6 @@ EPOCH_JYEAR = 2000.0 + (EPOCH_MJD - 51_544.5) / 365.25
 _SHARES = np.array([0.70, 0.06, 0.04, 0.07, 0.03, 0.03, 0.07])
 _FIELDS = ((0.0, -4.0), (90.0, -90.0), (150.1, 2.2))
 _FIELD_SIGMA_DEG = 0.9
-_N_VISITS = 112
 _COVERAGE = 0.9
 _YEAR_SHARES = np.array([0.1, 0.35, 0.1, 0.35, 0.1])
 """A rolling cadence: every other year dense."""
@@ -138,9 +137,9 @@ def _periods(kind: Ints, rng: np.random.Generator) -> Floats:
     return np.where(kind == ECLIPSING, 10 ** rng.uniform(-0.3, 0.8, n), period)
 
 
-def draw_visits(field: int, rng: np.random.Generator) -> Visits:
+def draw_visits(field: int, n_visits: int, rng: np.random.Generator) -> Visits:
     """Draw the visits to a field: pairs half an hour apart, seven months a year, six bands of uneven shares."""
-    nights = _N_VISITS // 2
+    nights = n_visits // 2
     year = rng.choice(5, nights, p=_YEAR_SHARES)
     night = np.floor(FIRST_MJD + 365.25 * year + 75.0 * field % 150 + rng.uniform(0, 213, nights))
     first = night + 0.02 + rng.uniform(-0.16, 0.16, nights)

@@ -20,6 +20,14 @@ ACID_OVERRIDE = "LSDB_TS_ACID_PYTHON"
 POLARS_PINS = ("polars==2.1.0", "healpix-geo>=0.4", "numpy>=2.3")
 POLARS_OVERRIDE = "LSDB_TS_POLARS_PYTHON"
 """The same for polars; only the benchmarks use it."""
+LIGHT_CURVE_PINS = {
+    "light-curve": ("light-curve==0.13.3", "pyarrow>=20"),
+    "feets": ("feets==1.0.1",),
+    "cesium": ("cesium==0.12.4",),
+    "periodograms": ("astropy==8.0.2", "nifty-ls==1.1.0", "finufft==2.5.1"),
+    "cuperiod": ("cuperiod==1.2.0",),
+}
+"""The peers of features and periods, each in an environment of its own; only the benchmarks use them."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,12 @@ def acid_environment() -> Peer:
 def polars_environment() -> Peer:
     """Return the environment of polars, which lies in the folder of the peers' and goes with it."""
     return _environment(POLARS_OVERRIDE, HOME / "polars", POLARS_PINS)
+
+
+def light_curve_environment(name: str) -> Peer:
+    """Return an environment of ``LIGHT_CURVE_PINS``; its override is ``LSDB_TS_<NAME>_PYTHON``."""
+    override = f"LSDB_TS_{name.upper().replace('-', '_')}_PYTHON"
+    return _environment(override, HOME / name, LIGHT_CURVE_PINS[name])
 
 
 def _environment(override: str, home: Path, pins: tuple[str, ...]) -> Peer:
