@@ -194,15 +194,35 @@ def without_role(column: pa.Field) -> pa.Field:
 
 
 def like(schema: pa.Schema, known: pa.Schema) -> pa.Schema:
-    """Return a schema whose fields have the units and roles that fields of the same name and kind are known to have."""
-    fields = []
-    for column in schema:
-        twin = known.field(column.name) if column.name in known.names else None
-        if twin is None or plain(twin.type) != plain(column.type):
-            fields.append(column)
-        else:
-            fields.append(twin.with_nullable(True) if twin.type == column.type else column.with_metadata(twin.metadata))
+    """Return a schema whose fields have the units and roles that fields of the same name and kind are known to have.
+
+    So have the parts of nested columns. Lists and texts of either size are of one kind, and what they call their items
+    is of no matter: pandas changes both.
+    """
+    fields = [_like(f, known.field(f.name)) if f.name in known.names else f for f in schema]
     return pa.schema(fields, metadata=schema.metadata)
+
+
+def _like(column: pa.Field, known: pa.Field) -> pa.Field:
+    if _kind(column.type) == _kind(known.type):
+        as_known = known.type == column.type or plain(known.type) == known.type
+        return known.with_nullable(True) if as_known else column.with_metadata(known.metadata)
+    if not (pa.types.is_struct(column.type) and pa.types.is_struct(known.type)):
+        return column
+    parts = {part.name: part for part in known.type}
+    return column.with_type(pa.struct([_like(f, parts[f.name]) if f.name in parts else f for f in column.type]))
+
+
+def _kind(kind: pa.DataType) -> pa.DataType:
+    """Return a type with nothing in it that says how values are held, rather than what they are."""
+    kind = plain(kind)
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_kind(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(f.name, _kind(f.type)) for f in kind])
+    return kind
 
 
 def is_nested(column: pa.Field) -> bool:

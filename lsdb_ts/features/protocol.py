@@ -61,7 +61,7 @@ class Feature:
     needs_period: ClassVar[bool] = False
     """Whether it asks for the period search."""
     costly: ClassVar[bool] = False
-    """Whether it takes much longer than a statistic (fits, simulations), and is left out of the fast set."""
+    """Whether it takes longer than other statistics of a curve together, and is left out of the fast set."""
     on_request: ClassVar[bool] = False
     """Whether it is of a model that most objects do not follow: then sets hold it only where it is asked for."""
     version: ClassVar[int] = 1

@@ -92,6 +92,7 @@ class AndersonDarling(Statistic):
 
     name, unit, min_epochs = "anderson_darling", "1", 4
     reference = "Anderson and Darling 1952, Ann. Math. Stat. 23, 193"
+    costly = True
     definitions: ClassVar[Mapping[str, str]] = {
         "light_curve": f"``A^2 (1 + 4 / n - 25 / n^2)``; {_LIGHT_CURVE}, AndersonDarlingNormal",
         "alerce": f"``1 / (1 + exp(-10 (A^2 - 0.3)))``; {_ALERCE}, AndersonDarling",

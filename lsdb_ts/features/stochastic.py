@@ -208,6 +208,7 @@ class AbbeExcess(BandFeature):
     """
 
     name, unit, min_epochs, reference = "abbe_excess", "1", 5, "Mowlavi 2014, A&A 568, A78"
+    costly = True
     window_days: float = 100.0
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
@@ -223,6 +224,7 @@ class Ema2d(BandFeature):
     """
 
     name, unit, min_epochs, reference = "ema_2d", VALUE, 1, "Smith et al. 2019, RNAAS 3, 26 (Lasair); DMTN-118"
+    costly = True
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the averages."""
@@ -233,6 +235,7 @@ class Ema8d(BandFeature):
     """Exponential moving average of 8 d at the last epoch."""
 
     name, unit, min_epochs, reference = "ema_8d", VALUE, 1, "Smith et al. 2019, RNAAS 3, 26 (Lasair); DMTN-118"
+    costly = True
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the averages."""
@@ -243,6 +246,7 @@ class Ema28d(BandFeature):
     """Exponential moving average of 28 d at the last epoch."""
 
     name, unit, min_epochs, reference = "ema_28d", VALUE, 1, "Smith et al. 2019, RNAAS 3, 26 (Lasair); DMTN-118"
+    costly = True
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the averages."""

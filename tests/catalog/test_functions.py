@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from nested_pandas.series.ext_array import NestedExtensionArray
 
 from lsdb_ts.errors import PlanError, RunError
-from lsdb_ts.schema import Roles
+from lsdb_ts.schema import Roles, unit_of, with_unit
 from lsdb_ts.testing import assert_lazy, assert_reads
 from tests.skycases import in_memory, objects_table, on_disk
 
@@ -213,3 +214,28 @@ def test_rows_dropped_below_a_rowwise_function_are_not_read(layouts):
     )
     near = mapped.cone_search(45.0, 41.8, 3600.0)
     assert near.compute().objectId.tolist() == disk.cone_search(45.0, 41.8, 3600.0).compute().objectId.tolist()
+
+
+def test_light_curves_that_a_function_hands_on_keep_types_units_and_roles(tmp_path):
+    kind = TABLE.schema.field("lc").type
+    units = {"time": "d", "flux": "nJy"}
+    parts = pa.struct([with_unit(f, units[f.name]) if f.name in units else f for f in kind])
+    at = TABLE.schema.get_field_index("lc")
+    table = TABLE.set_column(at, pa.field("lc", parts), TABLE["lc"].cast(parts))
+    catalog = in_memory(table, "o")
+    same = catalog.map_partitions(lambda frame: frame, rowwise=True)
+    assert same.schema.field("lc").equals(catalog.schema.field("lc"), check_metadata=True)
+    assert same.to_arrow()["lc"].equals(catalog.to_arrow()["lc"])
+    written = same.write(tmp_path / "out")
+    assert {f.name: unit_of(f) for f in written.schema.field("lc").type} == {**units, "band": None}
+
+    def more(frame):
+        curves = pa.chunked_array(frame["lc"].array.struct_array)
+        named = [*(f.name for f in curves.type), "twice"]
+        found = [
+            pa.StructArray.from_arrays([*c.flatten(), c.flatten()[1]], named, mask=c.is_null()) for c in curves.chunks
+        ]
+        return frame.assign(lc=pd.Series(NestedExtensionArray(pa.chunked_array(found)), index=frame.index))
+
+    longer = catalog.map_partitions(more, rowwise=True).schema.field("lc").type
+    assert [(f.name, unit_of(f)) for f in longer] == [("time", "d"), ("flux", "nJy"), ("band", None), ("twice", None)]
