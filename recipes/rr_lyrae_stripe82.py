@@ -5,7 +5,7 @@ Question: how many of the 483 published periods does the whole path recover, wit
 Data: 483 RR Lyrae, 136,196 measurements in ugriz over ten years (Sesar et al. 2010, ApJ 708, 717), as two Parquet
 files: objects.parquet (id, ra, dec, type, P in days, ...) and sources.parquet (id, time in MJD, mag, magerr, band).
 
-Expected: @@EXPECTED@@
+Expected: @@E@@
 
 A period is right where its frequency is within 1/3340 per day of the published one. Settings were chosen on one half of
 the stars, drawn by a seed; the table has that half, the other one, and all.

@@ -61,8 +61,8 @@ class PeriodSearch:
     """Added in quadrature to the errors while peaks are sought, in units of the band's intrinsic scatter: no short
     series fits a real star. The second stage fits it."""
     double_log_odds: float = -8.0
-    """Log odds of twice a period against the period, before the values are seen: stars do not repeat exactly. Where the
-    cycle is a dip, as of eclipses, a quarter of it."""
+    """Log odds of twice a period against the period, before the values are seen: stars do not repeat exactly. Cycles
+    that look like eclipses raise them."""
     amplitude_ratios: tuple[float, ...] = ()
     """Amplitudes of the bands relative to one another, one a band; where empty, each band's scatter tells."""
     kinds: tuple[StarKind, ...] = ()
@@ -267,7 +267,7 @@ def _search(curves, wanted, how, known, found, n_bands):  # type: ignore[no-unty
             centres,
             step,
             (first, 1.0 / shortest),
-            (n_harmonics, floor, double_odds, kinds, relative),
+            (n_harmonics, floor, double_odds, kinds, scale.sum() / (scale > 0.0).sum(), relative),
             periods[place],
             evidences[place],
         )

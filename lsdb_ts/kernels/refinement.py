@@ -22,11 +22,12 @@ _HALVED = 5
 """Leaders that are also tried at twice their period."""
 _SIZES = 0.3
 """Prior standard deviation of how far the sizes of even and odd cycles are from their mean, relative to it."""
-_OF_DIPS = 0.25
-"""The log odds of twice a period count this much where the cycle is a dip."""
-_DIP_DEPTH, _DIP_SKEW = 1.3, 0.1
-"""A dip is at least this deep, in units of the height on the other side; at most this share of it is not the same
-before and after. Half a cycle from it the star is bright: a second dip there would be the other eclipse."""
+_DETACHED, _CONTACT = 6.0, 14.0
+"""Added to the log odds of twice a period where its cycle looks like an eclipse, or like one of a pair in contact."""
+_DIP_DEPTH, _CONTACT_DEPTH, _DEEP = 1.3, 1.12, 2.5
+"""Least depth of an eclipse, and of one in contact, in units of the height on the other side; the latter's most."""
+_DIP_SKEW, _CONTACT_SKEW = 0.1, 0.01
+"""Most of it that is not the same before and after."""
 _SHAPE_STEPS = 64
 """Phases at which the deepest point of a series is sought."""
 _VISIT_DAYS = 0.01
@@ -56,7 +57,7 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
         Lowest and highest frequency allowed.
     how : tuple
         Number of harmonics; error floor; log odds of doubled periods; kinds of stars expected, one a row (may be none),
-        see ``StarKind``; whether the values are fluxes.
+        see ``StarKind``; the unit of the scaled values in magnitudes; whether they are fluxes.
     periods, odds : numpy.ndarray
         Filled; log odds are of the harmonic model against constant bands.
 
@@ -66,7 +67,7 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
         Of the best one; frequency 0 where there is none.
     """
     t, x, variances, offsets = data
-    n_harmonics, floor, double_odds, kinds, is_flux = how
+    n_harmonics, floor, double_odds, kinds, unit, is_flux = how
     prior = series_prior(n_harmonics)
     baseline = t.max()
     width = _LOCAL_STEP / (n_harmonics * baseline)
@@ -96,7 +97,7 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
         if 0.5 * f >= limits[0]:
             gain, jitter[n + k] = _of_two_sizes((t, x, variances, offsets), f, prior, jitter[k] ** 2, noise, fit)
             frequency[n + k] = 0.5 * f
-            odd[n + k] = odd[k] + share * gain + double_odds * (_OF_DIPS if _is_dip(fit[0], is_flux) else 1.0)
+            odd[n + k] = odd[k] + share * gain + double_odds + _like_eclipses(fit[0], unit, is_flux)
     _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
     return _take_distinct(frequency, odd, jitter, _DISTINCT / baseline, periods, odds)
 
@@ -112,8 +113,7 @@ def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-d
     shared_series, series = fit
     w[:] = 1.0 / (variances + jitter2)
     equal, _ = student_evidence(t, x, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, w, fit)
-    deepest, _ = _deepest(shared_series)
-    edge = (deepest + 0.5) % 1.0
+    edge = (_deepest(shared_series) + 0.5) % 1.0
     turns = np.empty(t.size)
     for b in range(offsets.size - 1):
         level = _series_at(series[b], edge)
@@ -139,29 +139,41 @@ def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _deepest(series):  # type: ignore[no-untyped-def]
-    """Return the phase at which a series is farthest from its mean, and how far it is on the other side at most."""
-    deepest, depth, low, high = 0.0, -1.0, 0.0, 0.0
+    """Return the phase at which a series is farthest from its mean."""
+    deepest, depth = 0.0, -1.0
     for k in range(_SHAPE_STEPS):
-        value = _series_at(series, k / _SHAPE_STEPS)
-        low, high = min(low, value), max(high, value)
-        if abs(value) > depth:
-            deepest, depth = k / _SHAPE_STEPS, abs(value)
-    return deepest, min(-low, high)
+        value = abs(_series_at(series, k / _SHAPE_STEPS))
+        if value > depth:
+            deepest, depth = k / _SHAPE_STEPS, value
+    return deepest
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _is_dip(series, is_flux):  # type: ignore[no-untyped-def]
-    """Tell whether a cycle is one dip to the faint side, the same before its deepest point as after, as of eclipses."""
-    deepest, opposite = _deepest(series)
-    faint = -1.0 if is_flux else 1.0
-    depth, edge = faint * _series_at(series, deepest), faint * _series_at(series, deepest + 0.5)
+def _like_eclipses(series, unit, is_flux):  # type: ignore[no-untyped-def]
+    """Return what the shape of a cycle, in flux, adds to the log odds of twice its period.
+
+    An eclipse is one dip, the same before its deepest point as after; half a cycle from it the star is bright, for a
+    second dip there would be the other eclipse. Pulsators have sharper maxima than minima, pairs in contact the
+    reverse, and their two minima may be equal to the last digit.
+    """
+    faint, at, mean = np.empty(_SHAPE_STEPS), 0, 0.0
+    for k in range(_SHAPE_STEPS):
+        value = _series_at(series, k / _SHAPE_STEPS)
+        faint[k] = -value if is_flux else 1.0 - 10.0 ** (-0.4 * unit * value)
+        mean += faint[k] / _SHAPE_STEPS
+    for k in range(_SHAPE_STEPS):
+        faint[k] -= mean
+        at = k if faint[k] > faint[at] else at
+    depth, opposite, edge = faint[at], -faint.min(), faint[(at + _SHAPE_STEPS // 2) % _SHAPE_STEPS]
     odd, total = 0.0, 0.0
-    for k in range(1, series.size // 2 + 1):
-        angle = 2.0 * math.pi * k * deepest
-        c, s = series[2 * k - 2], series[2 * k - 1]
-        odd += (s * math.cos(angle) - c * math.sin(angle)) ** 2
-        total += c * c + s * s
-    return depth > _DIP_DEPTH * opposite and edge < -0.5 * opposite and odd < _DIP_SKEW * total
+    for k in range(_SHAPE_STEPS):
+        odd += 0.25 * (faint[(at + k) % _SHAPE_STEPS] - faint[at - k]) ** 2
+        total += faint[k] ** 2
+    if edge > -0.5 * opposite:
+        return 0.0
+    if _CONTACT_DEPTH * opposite < depth < _DEEP * opposite and odd < _CONTACT_SKEW * total:
+        return _CONTACT
+    return _DETACHED if depth > _DIP_DEPTH * opposite and odd < _DIP_SKEW * total else 0.0
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

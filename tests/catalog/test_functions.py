@@ -230,12 +230,11 @@ def test_light_curves_that_a_function_hands_on_keep_types_units_and_roles(tmp_pa
     assert {f.name: unit_of(f) for f in written.schema.field("lc").type} == {**units, "band": None}
 
     def more(frame):
-        curves = pa.chunked_array(frame["lc"].array.struct_array)
-        named = [*(f.name for f in curves.type), "twice"]
-        found = [
-            pa.StructArray.from_arrays([*c.flatten(), c.flatten()[1]], named, mask=c.is_null()) for c in curves.chunks
-        ]
-        return frame.assign(lc=pd.Series(NestedExtensionArray(pa.chunked_array(found)), index=frame.index))
+        curves = pa.chunked_array(frame["lc"].array.struct_array, type=frame["lc"].array.struct_array.type)
+        chunk = curves.combine_chunks()
+        named = [*(f.name for f in chunk.type), "twice"]
+        found = pa.StructArray.from_arrays([*chunk.flatten(), chunk.flatten()[1]], named, mask=chunk.is_null())
+        return frame.assign(lc=pd.Series(NestedExtensionArray(found), index=frame.index))
 
     longer = catalog.map_partitions(more, rowwise=True).schema.field("lc").type
     assert [(f.name, unit_of(f)) for f in longer] == [("time", "d"), ("flux", "nJy"), ("band", None), ("twice", None)]

@@ -312,6 +312,22 @@ def test_a_binary_is_told_from_a_pulsator_of_half_its_period():
     assert found[1][0] == pytest.approx(2.31, rel=1e-3)
 
 
+@pytest.mark.parametrize("is_flux", [False, True])
+def test_a_pair_in_contact_is_told_by_its_sharp_minima_and_a_pulsator_by_its_sharp_maxima(is_flux):
+    rng = np.random.default_rng(21)
+    t = np.sort(rng.uniform(0, 1500, (N_BANDS, 30)), axis=1).ravel()
+    angle, found = 2 * np.pi * t / 0.171, []
+    for sharp in (0.2, -0.2):
+        x = 0.2 * (np.cos(angle) + sharp * np.cos(2 * angle)) + rng.normal(0, 0.01, t.size)
+        curve = 1000 * 10 ** (-0.4 * x) if is_flux else 17 + x
+        errors = np.full(t.size, 10.0 if is_flux else 0.01)
+        offsets = np.arange(N_BANDS + 1) * 30
+        search = PeriodSearch((0.1, 10.0))
+        found.append(search_periods(t, curve, errors, offsets, N_BANDS, search, relative=is_flux).period_days[0, 0])
+
+    assert found == pytest.approx([0.342, 0.171], rel=1e-3)
+
+
 def test_quality_tells_what_is_doubtful():
     rng = np.random.default_rng(18)
     good = rr_lyrae(0.613, rng, per_band=40)
