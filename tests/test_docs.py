@@ -94,6 +94,17 @@ def test_the_example_of_the_readme_runs(code, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_what_the_readme_does_with_light_curves_runs_after_the_example(tmp_path):
+    (curves,) = python_blocks(sections(README.read_text())["Light curves"])
+    made = re.findall(r"^(\w+) = (?!objects\.curves\(\"lc\"\)  #)", curves, flags=re.MULTILINE)
+    assert len(made) >= 4
+    code = f"{examples()[0]}\n{curves}\nassert all(len(each.head(2)) == 2 for each in ({', '.join(made)}))\n"
+    script = tmp_path / "curves.py"
+    script.write_text(f"if __name__ == '__main__':\n{re.sub('^', '    ', code, flags=re.MULTILINE)}\n")
+    done = subprocess.run([sys.executable, "-W", "error", str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_file_the_readme_points_to_exists():
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", README.read_text())
     targets += re.findall(r'<img[^>]+src="(?!https?:)([^"]+)"', README.read_text())

@@ -93,7 +93,8 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
     def explode(self, columns: str | Sequence[str] | None = None) -> AnyCatalog:
         """Return a catalog with one row an epoch, at the place of the row it comes from.
 
-        The way back is ``objects.nest(exploded, on=...)``.
+        The way back is ``objects.nest(exploded, on=...)``. A part with the name of a base column that is kept gets that
+        of the light curve behind its own: ``coord_ra_lc``.
 
         Parameters
         ----------

@@ -305,8 +305,19 @@ def test_features_of_windows_become_a_nested_column(survey):
 def test_what_cannot_be_exploded_is_told(survey):
     with pytest.raises(PlanError, match="no base column of survey"):
         survey.curves("lc").explode("detections")
-    with pytest.raises(PlanError, match=r'"visit" is a column of survey and a part of "lc".*object_visit'):
-        survey.assign(visit="mag").curves("lc").explode("visit")
+    both = survey.assign(visit="mag", visit_lc="mag")
+    with pytest.raises(PlanError, match=r'two columns would be called "visit_lc".*rename'):
+        both.curves("lc").explode(["visit", "visit_lc"])
+
+
+def test_a_part_named_as_a_base_column_is_kept_under_another_name(survey):
+    rows = survey.assign(visit="mag").curves("lc").explode(["objectId", "visit"])
+    found = rows[["objectId", "visit", "visit_lc"]].to_arrow().select(["objectId", "visit", "visit_lc"]).to_pandas()
+    curves = survey[["objectId", "mag", "lc.visit"]].to_arrow().to_pylist()
+    expected = [(row["objectId"], row["mag"], v) for row in curves for v in (row["lc"] or {"visit": []})["visit"]]
+    assert sorted(found.itertuples(index=False, name=None)) == sorted(expected)
+    roles = Roles.of(rows.schema)
+    assert (roles.ra, roles.dec) == ("ra", "dec")
 
 
 def test_results_can_be_written_and_know_roles_and_units_afterwards(disk, tmp_path):

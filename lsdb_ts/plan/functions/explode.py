@@ -15,7 +15,7 @@ from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.forecast import Forecast
 from lsdb_ts.plan.node import Unary
-from lsdb_ts.schema import HEALPIX, find, is_nested, plain, require
+from lsdb_ts.schema import HEALPIX, Roles, find, is_nested, plain, require, with_role, without_role
 from lsdb_ts.store.partition import Partition
 
 _WIDTH, _LETTER, _OFFSET = 8.0, 5.0, 4.0
@@ -26,7 +26,8 @@ _WIDTH, _LETTER, _OFFSET = 8.0, 5.0, 4.0
 class Explode(Unary):
     """One row an epoch: the values of some base columns, repeated, and one column for each part.
 
-    Each row has the place of the one it comes from, in the sequence of the curve. Rows without epochs give none.
+    Each row has the place of the one it comes from, in the sequence of the curve. Rows without epochs give none. A part
+    with the name of a base column gets that of the nested column behind its own: ``coord_ra_lc``.
     """
 
     forecasts_demand: ClassVar[bool] = True
@@ -42,11 +43,12 @@ class Explode(Unary):
         wrong = next((c for c in self.columns if c not in schema.names or is_nested(schema.field(c))), None)
         if wrong is not None:
             raise PlanError(f'"{wrong}" is no base column of {name}, which could be repeated for each epoch')
-        twice = [c for c in self.columns if c in self._shape.names]
-        if twice:
+        taken = [*self.columns, *self._parts]
+        twice = next((c for c in taken if taken.count(c) > 1), None)
+        if twice is not None:
             raise PlanError(
-                f'"{twice[0]}" is a column of {name} and a part of "{self.nested}": leave it out of the columns, or '
-                f'rename it first, as in catalog.rename({{"{twice[0]}": "object_{twice[0]}"}})'
+                f'two columns would be called "{twice}", a base column of {name} and a part of "{self.nested}": rename '
+                f"one first, as in catalog.rename({{...}})"
             )
 
     @functools.cached_property
@@ -54,10 +56,27 @@ class Explode(Unary):
         return Shape.of(self.child.schema.field(self.nested))
 
     @functools.cached_property
+    def _parts(self) -> dict[str, str]:
+        """Name of each column made of a part -> the part."""
+        return {f"{n}_{self.nested}" if n in self.columns else n: n for n in self._shape.names}
+
+    @functools.cached_property
     def schema(self) -> pa.Schema:
-        """The base columns, and the parts with the units and roles they have in the curves."""
-        parts = [part.with_type(plain(part.type.value_type)) for part in self._shape.type]
-        return pa.schema([*(self.child.schema.field(c) for c in self.columns), *parts])
+        """The base columns, and the parts with the units and roles they have in the curves.
+
+        Rows are where their object is, so no part tells their position; and where a part has their ids, the object's is
+        that of their parent.
+        """
+        base = [self.child.schema.field(c) for c in self.columns]
+        if self._shape.roles.id is not None:
+            parent = Roles.of(self.child.schema).id
+            base = [with_role(f, "parent_id") if f.name == parent else f for f in base]
+        parts = []
+        for name, part in self._parts.items():
+            told = self._shape.field(part)
+            column = told.with_name(name).with_type(plain(told.type))
+            parts.append(without_role(column) if part in (self._shape.roles.ra, self._shape.roles.dec) else column)
+        return pa.schema([*base, *parts])
 
     @property
     def positions(self) -> tuple[str, str] | None:
@@ -76,9 +95,9 @@ class Explode(Unary):
 
     def demands(self, demand: Demand) -> tuple[Demand, ...]:
         """Ask for the demanded parts, one at least, and the base columns; bounds pass on these."""
-        wanted = [c for c in demand.columns if c in self._shape.names] or [self._shape.narrowest]
-        base = [c for c in demand.columns if c not in self._shape.names]
-        rows = {c: limits for c, limits in demand.rows.items() if c not in self._shape.names}
+        wanted = [self._parts[c] for c in demand.columns if c in self._parts] or [self._shape.narrowest]
+        base = [c for c in demand.columns if c not in self._parts]
+        rows = {c: limits for c, limits in demand.rows.items() if c not in self._parts}
         return (replace(demand, columns=(*base, *(f"{self.nested}.{part}" for part in wanted)), rows=rows),)
 
     def combine(self, demand: Demand, parts: Sequence[Partition]) -> Partition:
@@ -87,19 +106,19 @@ class Explode(Unary):
         curves = Curves.of(part.table.column(self.nested), self._shape)
         names = [n for n in part.table.column_names if n in (HEALPIX, *self.columns)]
         table = part.table.select(names).take(pa.array(curves.parents))
-        for name, values in curves.parts.items():
-            table = table.append_column(self.schema.field(name), values.cast(self.schema.field(name).type))
+        for name, part_name in self._parts.items():
+            if part_name in curves:
+                column = self.schema.field(name)
+                table = table.append_column(column, curves.parts[part_name].cast(column.type))
         return replace(part, table=table, core=part.core[curves.parents])
 
     def forecast(self, demand: Demand, parts: Sequence[Forecast]) -> Forecast:
         """Expect as many epochs as the bytes of the parts tell, each with the base columns repeated."""
         child = parts[0]
-        wanted = [self._shape.field(n) for n in demand.columns if n in self._shape.names]
+        wanted = [self._shape.field(self._parts[n]) for n in demand.columns if n in self._parts]
         read = wanted or [self._shape.field(self._shape.narrowest)]
         base = sum(
-            _WIDTH if c == HEALPIX else _width(find(self.schema, c))
-            for c in demand.columns
-            if c not in self._shape.names
+            _WIDTH if c == HEALPIX else _width(find(self.schema, c)) for c in demand.columns if c not in self._parts
         )
         fixed, each = child.rows * (base + _OFFSET * len(read)), sum(_width(part) for part in read)
         rows, most = (max(size - fixed, 0.0) / each for size in (child.bytes, child.most_bytes))
