@@ -33,7 +33,7 @@ for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 
 from report import record, table, where_and_when  # noqa: E402
 
-from lsdb_ts.kernels.match import Positions, match  # noqa: E402  (found from the root)
+from lsdb_ts.kernels.matching.match import Positions, match  # noqa: E402  (found from the root)
 from lsdb_ts.sky import spatial_index  # noqa: E402
 from lsdb_ts.sky.pixel import centre  # noqa: E402
 from lsdb_ts.testing.skies import perturbed  # noqa: E402

@@ -1,6 +1,6 @@
 """How long the multiband power of one object takes, and how exact it is, beside the peers.
 
-    python benchmarks/periods.py [--data FOLDER] [--epochs 15 50 140] [--stripe82 FOLDER] [--sides WORD,WORD] [--anew]
+    python benchmarks/periods.py [--data FOLDER] [--epochs 15 50 140] [--stars FOLDER] [--sides WORD,WORD] [--anew]
 
 Six bands, 1e5 frequencies, one thread; the sides take turns, each in its own process and environment. The power of
 those that compute the same model is compared with the sum itself in long double, at some of the frequencies. With the
@@ -35,6 +35,7 @@ from sides import ASTROPY, CUPERIOD, NIFTY, OURS, Case, carry_out  # noqa: E402
 from tests.interop.environment import LIGHT_CURVE_PINS  # noqa: E402
 
 SECTION = "Periods"
+STRIPE82 = Path(os.environ.get("LSDB_TS_DATA", HERE.parents[1] / "shared" / "data")) / "s82_rrlyrae"
 COUNT, EVERY = 100_000, 200
 LINE = [0.01, 9.99 / COUNT, COUNT]
 """First frequency, step, number: cycles per day."""
@@ -209,7 +210,7 @@ def page(found: Mapping[str, Case], stars: list[dict]) -> str:
 
 {table(rows, DIGITS, 2)}
 
-Against the goals ("found" in processor time):
+Against the goals (times in processor time):
 
 {table(goals(found, stars), {"wanted": "g", "found": ".3g"}, 3)}
 
@@ -233,8 +234,10 @@ def stripe82(folder: Path) -> list[dict]:
     rows = []
     for search, block in re.findall(r"^recovered \((.*?)\): .*\n((?:  .*\n)+)", said.getvalue(), re.MULTILINE):
         told = re.findall(r"^  (.*?) +(\d+) stars: best (\S+), among five (\S+)$", block, re.MULTILINE)
-        for half, n, best, of_five in told:
-            rows.append({"search": search, "half": half, "stars": int(n), BEST: float(best), FIVE: float(of_five)})
+        for half, n, *shares in told:
+            # The shares are rounded; the stars are whole ones.
+            best, of_five = (round(float(share) * int(n)) / int(n) for share in shares)
+            rows.append({"search": search, "half": half, "stars": int(n), BEST: best, FIVE: of_five})
     return rows
 
 
@@ -247,7 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="keep the light curves here, and use them again")
     parser.add_argument("--epochs", type=int, nargs="*", default=[15, 50, 140], help="a band")
-    parser.add_argument("--stripe82", type=Path, help="folder of objects.parquet and sources.parquet of Sesar+2010")
+    parser.add_argument("--stars", type=Path, default=STRIPE82, help="folder of the Stripe 82 stars (%(default)s)")
     parser.add_argument("--sides", default="", help="sides with one of these words in their names (default: all)")
     parser.add_argument("--rounds", type=int, default=2, help="fresh processes of each side (default %(default)s)")
     parser.add_argument("--calls", type=int, default=4, help="calls of each after the first (default %(default)s)")
@@ -255,7 +258,7 @@ def main() -> None:
     asked = parser.parse_args()
     raw = {} if asked.anew else recorded(SECTION)
     found = {title: Case(**each) for title, each in raw.get("cases", {}).items()}
-    stars = stripe82(asked.stripe82) if asked.stripe82 else raw.get("stripe82", [])
+    stars = stripe82(asked.stars) if asked.stars.is_dir() else raw.get("stripe82", [])
     with tempfile.TemporaryDirectory(prefix="lsdb_ts-bench-") as temporary:
         for epochs in asked.epochs:
             each = case(asked.data or Path(temporary), epochs)

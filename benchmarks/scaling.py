@@ -182,7 +182,8 @@ Against the goals:
   catalog with its metadata; a call in a process that has written a small one before. "threads": one process of
   {CORES}; "distributed": a local cluster of {CORES} workers, all processes together.
 * Memory: "projected" is what `explain()` expects of a task, times the tasks at a time; "held" is what was held beyond
-  what lay there before the call; libraries and mapped files do not count. One partition: the process was told to use
+  what lay there before the call, while the footers of all files become the catalog's metadata, too; libraries and
+  mapped files do not count. One partition: the process was told to use
   {BUDGET_MB:,} MB (`LSDB_TS_MEMORY_MB`), so that the partition is computed in finer pixels; what is projected for it is
   all of it at once.
 """

@@ -66,8 +66,8 @@ def _catalog(path: str, objects: int):
 
 def power(path: str, objects: int, out: str, line: list, every: int, independent: bool, method: str) -> Measured:
     """Compute the power of each object at all frequencies."""
-    from lsdb_ts.kernels.grid import FrequencyGrid
-    from lsdb_ts.kernels.periodogram import MultibandModel, multiband_powers
+    from lsdb_ts.kernels.periods.grid import FrequencyGrid
+    from lsdb_ts.kernels.periods.periodogram import MultibandModel, multiband_powers
 
     time, flux, error, offsets = _flat(path, objects)
     model = MultibandModel(0, 1) if independent else MultibandModel(1, 0)
@@ -81,7 +81,7 @@ def power(path: str, objects: int, out: str, line: list, every: int, independent
 
 def refined(path: str, objects: int, out: str, line: list, n_harmonics: int) -> Measured:
     """Search each object for its period: all frequencies, then harmonics at the highest peaks."""
-    from lsdb_ts.kernels.periods import PeriodSearch, search_periods
+    from lsdb_ts.kernels.periods.search import PeriodSearch, search_periods
 
     first, step, count = line
     settings = PeriodSearch(

@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import RunError
-from lsdb_ts.kernels.mixing import mix_keys, pair_keys, sum_of_mixed
-from lsdb_ts.kernels.text_keys import text_keys
+from lsdb_ts.kernels.rows.mixing import mix_keys, pair_keys, sum_of_mixed
+from lsdb_ts.kernels.rows.text_keys import text_keys
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.store.seal import TEXT_BLANK, TEXT_KEY, check_text, sealed_text
 from lsdb_ts.store.write import atomic

@@ -11,7 +11,7 @@ import pyarrow as pa
 from lsdb_ts.catalog.base import CatalogBase, plan_of
 from lsdb_ts.catalog.ids import IdVerbs
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.join import AsOf, Direction
+from lsdb_ts.kernels.rows.join import AsOf, Direction
 from lsdb_ts.plan.functions.frame import from_frame
 from lsdb_ts.plan.joining.asof import JoinAsOf, tolerance_of
 from lsdb_ts.plan.joining.concat import Concat

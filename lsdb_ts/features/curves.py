@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError, PlanError, did_you_mean
-from lsdb_ts.kernels.grouping import far_in_time, group_by_band, usable
-from lsdb_ts.kernels.periods import Periods, PeriodSearch, search_periods
-from lsdb_ts.kernels.statistics import curve_statistics, sorted_within
+from lsdb_ts.kernels.curves.grouping import far_in_time, group_by_band, usable
+from lsdb_ts.kernels.curves.statistics import curve_statistics, sorted_within
+from lsdb_ts.kernels.periods.search import Periods, PeriodSearch, search_periods
 from lsdb_ts.schema import Roles, is_nested
 
 MAX_BASELINE_DAYS = 36525.0
@@ -130,7 +130,7 @@ class LightCurves:
         return np.diff(self.offsets).reshape(self.n_objects, len(self.bands))
 
     def statistic(self, name: str) -> NDArray[np.float64]:
-        """Return a column of ``kernels.statistics.STATISTICS`` per object and band, shape (n_objects, n_bands)."""
+        """Return one of ``kernels.curves.statistics.STATISTICS`` per object and band, shape (n_objects, n_bands)."""
         if name not in self._known:
             self.prepare([name])
         return self._known[name]

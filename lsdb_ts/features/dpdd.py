@@ -19,9 +19,9 @@ from lsdb_ts.errors import SchemaError
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature, Feature, named
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.false_alarm import false_alarm_probability
-from lsdb_ts.kernels.periods import PeriodSearch
-from lsdb_ts.kernels.prewhitening import FREQUENCIES, HARMONICS, prewhiten
+from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
+from lsdb_ts.kernels.periods.prewhitening import FREQUENCIES, HARMONICS, prewhiten
+from lsdb_ts.kernels.periods.search import PeriodSearch
 
 PERIODIC = (
     "linear_trend", "freq1", "freq2", "freq3",

@@ -1,7 +1,7 @@
 """Fits of transients, tidal disruptions and lenses: parameters, standard errors and how well the model describes them.
 
-The models stand in ``kernels/models.py``, how they are fitted in ``kernels/least_squares.py``. All numbers of one fit
-are one computation. Models are of fluxes; of magnitudes they are null.
+The models stand in ``kernels/fits/models.py``, how they are fitted beside them in ``least_squares.py``. All numbers of
+one fit are one computation. Models are of fluxes; of magnitudes they are null.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature, Feature, ObjectFeature
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.least_squares import Fits, fit_curves
-from lsdb_ts.kernels.models import MODELS, Model
+from lsdb_ts.kernels.fits.least_squares import Fits, fit_curves
+from lsdb_ts.kernels.fits.models import MODELS, Model
 
 ALONE = ("bazin", "villar", "linexp")
 """Models that are fitted to each band by itself."""

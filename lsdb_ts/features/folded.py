@@ -1,7 +1,7 @@
 """Each band folded at the best period of its object: how smooth it is, and what the Fourier series leaves over.
 
-The period comes from ``periodic.py``; where there is none, all are null. The statistics live in ``kernels/folding.py``,
-the second opinions in ``kernels/second_opinions.py``.
+The period comes from ``periodic.py``; where there is none, all are null. The statistics live in
+``kernels/periods/folding.py``, the second opinions beside them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import BandFeature, ObjectFeature
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.folding import FOLD_STATISTICS, fold_statistics, own_periods
-from lsdb_ts.kernels.second_opinions import box_least_squares, conditional_entropy, phase_dispersion
+from lsdb_ts.kernels.periods.folding import FOLD_STATISTICS, fold_statistics, own_periods
+from lsdb_ts.kernels.periods.second_opinions import box_least_squares, conditional_entropy, phase_dispersion
 
 _DUBATH = "Dubath et al. 2011, MNRAS 414, 2602"
 
 
 class _Folded:
-    """A column of ``kernels.folding`` of the same name."""
+    """A column of ``kernels.periods.folding`` of the same name."""
 
     name: ClassVar[str]
     needs_period: ClassVar[bool] = True

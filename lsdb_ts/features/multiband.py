@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import ObjectFeature
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.pairs import GAUSSIAN_K, brightest_times, colour_slopes, pair_bands, values_at, welch_stetson
+from lsdb_ts.kernels.curves.bands import (
+    GAUSSIAN_K,
+    brightest_times,
+    colour_slopes,
+    pair_bands,
+    values_at,
+    welch_stetson,
+)
 
 PAIR_DAYS = 0.05
 """Epochs in two bands that lie nearer in time than this are a pair of the Welch-Stetson indices."""

@@ -1,6 +1,6 @@
 """Periods over all bands, and the Fourier series of each band at the best one.
 
-The search itself lives in ``kernels/periods.py``. An object that is not searched (too few epochs, or
+The search itself lives in ``kernels/periods/search.py``. An object that is not searched (too few epochs, or
 constant: see ``PeriodSearch``) has null in all of them.
 """
 
@@ -89,7 +89,7 @@ class PeriodAlias2(_RankedAlias, ObjectFeature):
     """Which alias of ``period`` ``period_2`` is.
 
     0 none, 1 day, 2 year, 3 lunar month, 4 half, 5 double, 6 another ratio of small whole numbers, 7 day alias of
-    half or double (``lsdb_ts.kernels.aliases.Alias``).
+    half or double (``lsdb_ts.kernels.periods.aliases.Alias``).
     """
 
     name, unit, min_epochs, reference = "period_alias_2", "1", 3, _ALIASES
@@ -122,7 +122,7 @@ class PeriodQuality(_Periodic, ObjectFeature):
 
     1 few epochs, 2 few cycles seen, 4 the times repeat with it, 8 poor fit, 16 gap in phase, 32 a rival less than 20
     times less probable, 64 at an end of the range, 128 may be noise, 256 shortest periods not searched
-    (``lsdb_ts.kernels.aliases.Quality``).
+    (``lsdb_ts.kernels.periods.aliases.Quality``).
     """
 
     name, unit, min_epochs, reference = "period_quality", "1", 3, _ALIASES

@@ -83,7 +83,7 @@ class Feature:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The columns of ``kernels.statistics`` it reads, which a set computes in one pass; may be left empty."""
+        """The columns of ``kernels.curves.statistics`` it reads, which a set computes in one pass; may be empty."""
         return ()
 
     @property
@@ -130,7 +130,7 @@ class ObjectFeature(Feature):
 
 
 class Statistic(BandFeature):
-    """A column of ``kernels.statistics``, of the same name unless ``columns`` names another for the definition."""
+    """A column of ``kernels.curves.statistics``, of its name unless ``columns`` names another for the definition."""
 
     columns: ClassVar[Mapping[str, str]] = {}
 

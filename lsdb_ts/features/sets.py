@@ -20,7 +20,7 @@ from lsdb_ts.features import alerce, dpdd, fits, rubin
 from lsdb_ts.features.curves import Inputs, LightCurves, blocks_of, warn_of_other_bands
 from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature, all_features, named
 from lsdb_ts.features.text import set_html, set_text
-from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.kernels.periods.search import PeriodSearch
 from lsdb_ts.schema import Roles, with_unit
 
 _BLOCK_EPOCHS = 500_000

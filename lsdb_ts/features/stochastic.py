@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.random_walk import fit_drw, iar_phi, walk_chi2
-from lsdb_ts.kernels.stochastic import abbe_excess, hat_power, moving_averages
-from lsdb_ts.kernels.structure import structure_power_law
+from lsdb_ts.kernels.curves.random_walk import fit_drw, iar_phi, walk_chi2
+from lsdb_ts.kernels.curves.stochastic import abbe_excess, hat_power, moving_averages
+from lsdb_ts.kernels.curves.structure import structure_power_law
 
 _ALERCE = "Sanchez-Saez et al. 2021, AJ 161, 141"
 _FLUX_PER_MAG = 0.4 * math.log(10.0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature
 from lsdb_ts.features.shared import once
-from lsdb_ts.kernels.detections import PEAKS, SURROUNDINGS, peaks, signs, surroundings
+from lsdb_ts.kernels.curves.detections import PEAKS, SURROUNDINGS, peaks, signs, surroundings
 
 DETECTION_SNR = 5.0
 """An epoch of at least so much signal to noise is a detection."""
@@ -18,7 +18,7 @@ _FORCED = "Sanchez-Saez et al. 2021, AJ 161, 141, supernova features, on forced 
 
 
 class _Peak:
-    """A column of ``kernels.detections.peaks``."""
+    """A column of ``kernels.curves.detections.peaks``."""
 
     name: str
 
@@ -28,7 +28,7 @@ class _Peak:
 
 
 class _Forced:
-    """A column of ``kernels.detections.surroundings``."""
+    """A column of ``kernels.curves.detections.surroundings``."""
 
     name: str
     fluxes_only = True

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.binning import bin_means
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.binning import bin_means
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union

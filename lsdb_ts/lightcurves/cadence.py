@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.ranked import middle_of
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.ranked import middle_of
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Choice, union

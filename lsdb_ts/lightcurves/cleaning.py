@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.cleaning import Centre, clipped, polynomial_trend, running_median
+from lsdb_ts.kernels.curves.cleaning import Centre, clipped, polynomial_trend, running_median
 from lsdb_ts.lightcurves.curves import Curves, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Choice, Step, union

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.shape import Shape
 
 

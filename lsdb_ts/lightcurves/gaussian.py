@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.gaussian_process import Process, interpolate
+from lsdb_ts.kernels.fits.gaussian_process import Process, interpolate
 from lsdb_ts.lightcurves.curves import Curves, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
@@ -26,7 +26,7 @@ class Interpolate(Step):
     """Values and standard errors at regular times in all of some bands, band after band: the grid of an autoencoder.
 
     They are those of a Gaussian process in time and wavelength (Boone 2019, AJ 158, 257), or in time alone of each
-    band, whose amplitude and time scale are the likeliest for the curve; see ``kernels.gaussian_process``. Every curve
+    band, whose amplitude and time scale are the likeliest for the curve; see ``kernels.fits``. Every curve
     has the same number of epochs: values are null in a band that no process tells of, and a curve without a process,
     or without a day 0, has no epochs. What is left are time, band, value and error. Epochs of which one of them is
     missing, or whose error is not positive, do not count. Of fluxes and magnitudes it is fluxes that are interpolated.

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.pipeline import Pipeline
 from lsdb_ts.lightcurves.shape import BRIGHTNESS, Shape

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.kernels.structure import ESTIMATORS, structure_function
-from lsdb_ts.kernels.within import order_within
+from lsdb_ts.kernels.curves.structure import ESTIMATORS, structure_function
+from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary

@@ -61,7 +61,7 @@ class SidecarFile:
         here = wanted.clipped(self.cell << shift, (self.cell + self.first.size - 1) << shift)
         if len(here) > _FEW_PIECES:
             # Compiled code takes its time to load, and a few pieces need none.
-            from lsdb_ts.kernels.cell_rows import rows_inside
+            from lsdb_ts.kernels.matching.cell_rows import rows_inside
 
             inside: Indices = rows_inside(place, self.first, self.cell, shift, here.starts, here.stops)
             return inside

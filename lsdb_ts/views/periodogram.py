@@ -17,7 +17,7 @@ from lsdb_ts.views.style import INK, SOFT_INK, dress, halo, pyplot, title
 from lsdb_ts.views.thinning import extremes
 
 if TYPE_CHECKING:
-    from lsdb_ts.kernels.grid import FrequencyGrid
+    from lsdb_ts.kernels.periods.grid import FrequencyGrid
 
 _LINE, _MARK, _ALIAS = "#7089b0", "#b83a08", "#5b6270"
 _MIN_EPOCHS = 4
@@ -58,13 +58,13 @@ class _Samples:
         return cls(time, values, weights, np.cumsum([0, *(p[0].size for p in parts)]))
 
     def power(self, grid: FrequencyGrid, independent: bool) -> NDArray[np.float64]:
-        from lsdb_ts.kernels.periodogram import multiband_power
+        from lsdb_ts.kernels.periods.periodogram import multiband_power
 
         return multiband_power(self.time_days, self.values, self.weights, self.offsets, grid, independent)
 
     def false_alarm(self, power: Any, grid: FrequencyGrid, independent: bool) -> NDArray[np.float64]:
         """Return the probability that noise alone has a peak this high on the grid."""
-        from lsdb_ts.kernels.false_alarm import false_alarm_probability
+        from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
 
         mean = np.average(self.time_days, weights=self.weights)
         spread = np.sqrt(np.average((self.time_days - mean) ** 2, weights=self.weights))
@@ -122,7 +122,7 @@ def plot_periodogram(
         Whether each band has a sinusoid of its own; by default they share one.
     false_alarm : sequence of float
         False-alarm probabilities whose power is drawn as lines; not with power alone. They hold for white noise, see
-        :func:`~lsdb_ts.kernels.false_alarm.false_alarm_probability`.
+        :func:`~lsdb_ts.kernels.periods.false_alarm.false_alarm_probability`.
     window, folded : bool
         Draw the window function, and the light curve folded on the period, below.
     as_mag, roles
@@ -177,7 +177,7 @@ def _power_of(
             needs = f"one of {curve.size:,} frequencies, not of {grid.count:,}" if grid else "the grid it is on"
             raise PlanError(f"power alone needs {needs}: plot_periodogram(power, grid=...)")
         return None, curve.astype(np.float64), grid
-    from lsdb_ts.kernels.grid import FrequencyGrid
+    from lsdb_ts.kernels.periods.grid import FrequencyGrid
 
     samples = _Samples.of(read_epochs(curve, roles, as_mag))
     if grid is None:
@@ -207,8 +207,8 @@ def _scaled(epochs: Epochs, of_band: NDArray[np.bool_]) -> tuple[NDArray[np.floa
 
 def _best(samples: _Samples | None, power: NDArray[np.float64], grid: FrequencyGrid, independent: bool) -> float | None:
     """Return the frequency of the highest peak, finer than the grid where there are epochs to tell."""
-    from lsdb_ts.kernels.grid import FrequencyGrid
-    from lsdb_ts.kernels.periodogram import highest_peaks
+    from lsdb_ts.kernels.periods.grid import FrequencyGrid
+    from lsdb_ts.kernels.periods.periodogram import highest_peaks
 
     peaks = highest_peaks(power, 1)
     if peaks.size == 0:
@@ -383,7 +383,7 @@ def window_power(
     On an equally spaced grid the exponential is a product of a coarse and a fine one, so the sum is a product of
     two small matrices.
 
-    >>> from lsdb_ts.kernels.grid import FrequencyGrid
+    >>> from lsdb_ts.kernels.periods.grid import FrequencyGrid
     >>> grid = FrequencyGrid(0.25, 0.25, 4)
     >>> window_power(np.arange(100.0), np.ones(100), grid).round(6)
     array([0., 0., 0., 1.])

@@ -18,8 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError
-from lsdb_ts.kernels.mixing import mix_keys
-from lsdb_ts.kernels.ordering import directory_of, find_keys, order_by_group, stretch_shift
+from lsdb_ts.kernels.rows.mixing import mix_keys
+from lsdb_ts.kernels.rows.ordering import directory_of, find_keys, order_by_group, stretch_shift
 from lsdb_ts.sky.pixel import Indices
 from partitioner.account import integers
 from partitioner.inputs.tables import Chunk, Unit, bad_input_as_value, read_unit

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.ordering import order_by_group, order_by_key
+from lsdb_ts.kernels.rows.ordering import order_by_group, order_by_key
 from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.store.write import memory_bits
 from partitioner.moving.rows import scattered, taken_table

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError, PlanError
-from lsdb_ts.kernels.mixing import mix_keys
-from lsdb_ts.kernels.ordering import find_rows, mark_repeats, order_by_group, sort_groups, stretch_of
+from lsdb_ts.kernels.rows.mixing import mix_keys
+from lsdb_ts.kernels.rows.ordering import find_rows, mark_repeats, order_by_group, sort_groups, stretch_of
 from lsdb_ts.sky.pixel import Indices
 from partitioner.account import Tally, child_keys, has_number, integers
 from partitioner.inputs.tables import Unit, bad_input_as_value, read_unit, times

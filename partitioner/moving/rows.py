@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.ordering import places_in, put_in_places
+from lsdb_ts.kernels.rows.ordering import places_in, put_in_places
 from lsdb_ts.sky.pixel import Indices
 
 

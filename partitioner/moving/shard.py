@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.ordering import stretch_of
+from lsdb_ts.kernels.rows.ordering import stretch_of
 from lsdb_ts.schema import HEALPIX
 from lsdb_ts.sky import separation_arcsec, spatial_index
 from lsdb_ts.sky.pixel import MAX_ORDER, Indices, centre

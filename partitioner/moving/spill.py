@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lsdb_ts.kernels.ordering import order_by_group
+from lsdb_ts.kernels.rows.ordering import order_by_group
 from lsdb_ts.sky.pixel import Indices
 from lsdb_ts.store.write import atomic, unflushed
 from partitioner.inputs.readers.reader import BATCH_BYTES

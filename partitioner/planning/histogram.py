@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PositionError
-from lsdb_ts.kernels.counting import add_counts, coarser_counts, count_cells, distinct_after
+from lsdb_ts.kernels.rows.counting import add_counts, coarser_counts, count_cells, distinct_after
 from lsdb_ts.schema import Roles
 from lsdb_ts.sky import Layout, bad_positions, spatial_index
 from lsdb_ts.sky.pixel import MAX_ORDER, Indices

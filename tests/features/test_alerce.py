@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lsdb_ts.features import FeatureSet, LightCurves
-from lsdb_ts.kernels.folding import FOLD_STATISTICS, fold_statistics
+from lsdb_ts.kernels.periods.folding import FOLD_STATISTICS, fold_statistics
 from lsdb_ts.schema import Roles
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 from lsdb_ts.errors import PlanError
 from lsdb_ts.features import Feature, FeatureSet, LightCurves, all_features
 from lsdb_ts.features.protocol import BandFeature, ObjectFeature
-from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.kernels.periods.search import PeriodSearch
 from lsdb_ts.schema import Roles, unit_of
 
 ROLES = Roles(time="t", band="band", flux="f", flux_error="e")

@@ -12,7 +12,7 @@ from lsdb_ts.errors import SchemaError
 from lsdb_ts.features import FeatureSet, dpdd_lists
 from lsdb_ts.features.dpdd import NON_PERIODIC, PERIODIC
 from lsdb_ts.features.extraction import Extraction
-from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.kernels.periods.search import PeriodSearch
 from lsdb_ts.schema import Roles
 from tests.features.test_contract import nested
 

@@ -14,8 +14,8 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.features import Feature, FeatureSet, LightCurves
 from lsdb_ts.features import fits as family
 from lsdb_ts.features.fits import EVERY_MODEL, AmplitudeFit, BandFit, ObjectFit
-from lsdb_ts.kernels.least_squares import fit_curves
-from lsdb_ts.kernels.models import BAZIN, LENS, evaluate
+from lsdb_ts.kernels.fits.least_squares import fit_curves
+from lsdb_ts.kernels.fits.models import BAZIN, LENS, evaluate
 from lsdb_ts.schema import Roles, unit_of
 
 ROOT = Path(__file__).parents[2]

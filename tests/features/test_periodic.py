@@ -6,8 +6,8 @@ import pytest
 
 from lsdb_ts.features import FeatureSet, all_features
 from lsdb_ts.features.periodic import Period
-from lsdb_ts.kernels.aliases import Alias
-from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.kernels.periods.aliases import Alias
+from lsdb_ts.kernels.periods.search import PeriodSearch
 
 QUICK = PeriodSearch(period_range_days=(0.2, 5.0), max_frequencies=30_000)
 

@@ -14,7 +14,7 @@ from lsdb_ts.features.colour import MeanColour
 from lsdb_ts.features.curves import blocks_of
 from lsdb_ts.features.sets import always_defined
 from lsdb_ts.features.variability import Amplitude
-from lsdb_ts.kernels.periods import PeriodSearch
+from lsdb_ts.kernels.periods.search import PeriodSearch
 from lsdb_ts.schema import Roles
 
 ROLES = Roles(time="t", band="band", flux="f", flux_error="e")

@@ -5,7 +5,7 @@ import pytest
 
 from lsdb_ts.features import FeatureSet
 from lsdb_ts.features.transient import DETECTION_SNR
-from lsdb_ts.kernels.detections import PEAKS, SURROUNDINGS
+from lsdb_ts.kernels.curves.detections import PEAKS, SURROUNDINGS
 
 G = [(60000.0, -2.0), (60002.0, 3.0), (60004.0, 1.0), (60010.0, 20.0), (60014.0, 80.0), (60024.0, 30.0), (60040.0, 4.0)]
 R = [(60003.0, 1.0), (60009.0, 10.0), (60020.0, 60.0), (60030.0, 60.0), (60050.0, -3.0)]

@@ -10,8 +10,8 @@ import pytest
 
 import lsdb_ts as lt
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.gaussian_process import Process, interpolate
-from lsdb_ts.kernels.models import BAZIN, evaluate
+from lsdb_ts.kernels.fits.gaussian_process import Process, interpolate
+from lsdb_ts.kernels.fits.models import BAZIN, evaluate
 from lsdb_ts.lightcurves.gaussian import ANGSTROM, Interpolate
 from lsdb_ts.schema import Roles
 from tests.lightcurves.curvecases import KINDS, after, awkward, number, shape

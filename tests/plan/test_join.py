@@ -162,7 +162,7 @@ def test_what_cannot_be_joined_is_said_at_once():
 
 
 def test_ids_that_stand_for_none_are_found_out(monkeypatch):
-    from lsdb_ts.kernels import join as kernel
+    from lsdb_ts.kernels.rows import join as kernel
 
     monkeypatch.setattr(kernel, "MOST_PAIRS", 1000)
     same = LEFT.set_column(0, "objectId", pa.array(np.full(LEFT.num_rows, -1)))

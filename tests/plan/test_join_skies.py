@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lsdb_ts.kernels.join import AsOf
+from lsdb_ts.kernels.rows.join import AsOf
 from lsdb_ts.plan.joining.asof import JoinAsOf
 from lsdb_ts.plan.joining.held import Held, Loose
 from lsdb_ts.plan.joining.join import Join

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.false_alarm import false_alarm_probability
-from lsdb_ts.kernels.grid import FrequencyGrid
-from lsdb_ts.kernels.periodogram import multiband_power
+from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
+from lsdb_ts.kernels.periods.grid import FrequencyGrid
+from lsdb_ts.kernels.periods.periodogram import multiband_power
 from lsdb_ts.views import plot_periodogram
 from lsdb_ts.views.periodogram import window_power
 from lsdb_ts.views.thinning import extremes

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.join import AsOf, Timed
+from lsdb_ts.kernels.rows.join import AsOf, Timed
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.joining.keys import Keys, ids_of
 from lsdb_ts.plan.matching.algorithm import Pairs

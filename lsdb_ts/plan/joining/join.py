@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.join import join_ids
+from lsdb_ts.kernels.rows.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.forecast import Forecast, pairs_of
 from lsdb_ts.plan.joining.held import Held

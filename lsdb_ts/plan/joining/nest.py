@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import IdError, PlanError
-from lsdb_ts.kernels.nest import find_parents, group_owned
+from lsdb_ts.kernels.rows.nest import find_parents, group_owned
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.joining.held import Held
 from lsdb_ts.plan.joining.keys import Keys, ids_of

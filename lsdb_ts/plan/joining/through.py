@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.join import join_ids
+from lsdb_ts.kernels.rows.join import join_ids
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.joining.join import check_how
 from lsdb_ts.plan.joining.keys import Keys, ids_of, separations

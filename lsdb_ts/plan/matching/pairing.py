@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.kernels.match import Positions
+from lsdb_ts.kernels.matching.match import Positions
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.forecast import Forecast, partners_of
 from lsdb_ts.plan.matching.algorithm import Algorithm, Decided, Indices, Pairs, Ranked, Side

@@ -1,0 +1,326 @@
+"""The second stage of the period search: harmonic fits of the best peaks of one object, and their ranking.
+
+Three steps, each for fewer frequencies than the one before: the evidence with fixed weights around every peak; the
+evidence with fitted noise for the leaders; and for these also whether their cycles are of two sizes that take turns,
+because two unequal eclipses look like two cycles of one. What the fits are stands in ``fourier.py``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior, student_evidence
+
+_LOCAL_STEP = 0.2
+"""Step of the local search, in units of 1 / (n_harmonics * baseline): fine enough for the highest harmonic."""
+_LEADERS = 12
+"""Most peaks whose noise is fitted."""
+_HALVED = 5
+"""Leaders that are also tried at twice their period."""
+_SIZES = 0.3
+"""Prior standard deviation of how far the sizes of even and odd cycles are from their mean, relative to it."""
+_DETACHED, _CONTACT = 6.0, 14.0
+"""Added to the log odds of twice a period where its cycle looks like an eclipse, or like one of a pair in contact."""
+_DIP_DEPTH, _CONTACT_DEPTH, _DEEP = 1.3, 1.12, 2.5
+"""Least depth of an eclipse, and of one in contact, in units of the height on the other side; the latter's most."""
+_DIP_SKEW, _CONTACT_SKEW = 0.1, 0.01
+"""Most of it that is not the same before and after."""
+_SHAPE_STEPS = 64
+"""Phases at which the deepest point of a series is sought."""
+_VISIT_DAYS = 0.01
+"""Measurements so close are of one visit: what the model lacks, they lack together, so they count as one."""
+_DISTINCT = 1.0
+"""Two periods are distinct when their frequencies differ by more than this, in units of 1 / baseline."""
+_ROUNDS, _MORE_ROUNDS, _SIZE_ROUNDS = 6, 4, 2
+"""Rounds of fitting the noise, before and after the frequency is set to the maximum, and of fitting two sizes."""
+_POLISH_ROUNDS, _POLISH_SHRINK = 3, 0.35
+_LEAST_DENSITY = -50.0
+"""Log density of a star that is of none of the kinds expected."""
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-untyped-def]
+    """Fit harmonics around each frequency, fill the most probable distinct periods and their log odds.
+
+    Parameters
+    ----------
+    data : tuple
+        Epochs from 0, scaled values, their variances, offsets.
+    centres : numpy.ndarray
+        Frequencies of the peaks.
+    step : float
+        Step of the grid they come from.
+    limits : (float, float)
+        Lowest and highest frequency allowed.
+    how : tuple
+        Number of harmonics; error floor; log odds of doubled periods; kinds of stars expected, one a row (may be none),
+        see ``StarKind``; the unit of the scaled values in magnitudes; whether they are fluxes.
+    periods, odds : numpy.ndarray
+        Filled; log odds are of the harmonic model against constant bands.
+
+    Returns
+    -------
+    frequency, jitter : float
+        Of the best one; frequency 0 where there is none.
+    """
+    t, x, variances, offsets = data
+    n_harmonics, floor, double_odds, kinds, unit, is_flux = how
+    prior = series_prior(n_harmonics)
+    baseline = t.max()
+    width = _LOCAL_STEP / (n_harmonics * baseline)
+    w = 1.0 / (variances + floor * floor)
+    found = _local_search((t, x, w, offsets), centres, (step, width), limits, prior)
+    leaders = _leading(found, _DISTINCT / baseline)
+    n, n_bands = leaders.size, offsets.size - 1
+    frequency, odd, jitter = np.zeros(2 * n), np.full(2 * n, -np.inf), np.zeros(2 * n)
+    share = visits(t) / t.size
+    fit = (np.zeros(2 * n_harmonics), np.zeros((n_bands, 2 * n_harmonics)))
+    noise = np.empty(t.size)
+    noise[:] = w
+    constant, _ = student_evidence(t, x, variances, offsets, 0.0, prior, floor * floor, _ROUNDS, noise, fit)
+    for k in range(n):
+        noise[:] = w
+        f = leaders[k]
+        _, jitter2 = student_evidence(t, x, variances, offsets, f, prior, floor * floor, _ROUNDS, noise, fit)
+        e = log_evidence(t, x, noise, offsets, f, prior)
+        f, _ = polish((t, x, noise, offsets), f, e, width, limits, prior)
+        e, jitter2 = student_evidence(t, x, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, noise, fit)
+        frequency[k], jitter[k] = f, math.sqrt(jitter2)
+        odd[k] = share * (e - constant) + _kind_density(f, fit[0], noise.sum(), kinds, is_flux)
+    best = _descending(odd[:n])
+    for place in range(min(n, _HALVED)):
+        k = best[place]
+        f = frequency[k]
+        if 0.5 * f >= limits[0]:
+            gain, jitter[n + k] = _of_two_sizes((t, x, variances, offsets), f, prior, jitter[k] ** 2, noise, fit)
+            frequency[n + k] = 0.5 * f
+            odd[n + k] = odd[k] + share * gain + double_odds + _like_eclipses(fit[0], unit, is_flux)
+    _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
+    return _take_distinct(frequency, odd, jitter, _DISTINCT / baseline, periods, odds)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-def]
+    """Return by how much the log evidence grows if even and odd cycles have sizes 1 + a and 1 - a, and the jitter.
+
+    A cycle is counted from half a period before its deepest point to half a period after it, and the size is that of
+    the series about its value there: for two eclipses, a is half the difference of their depths over the mean depth.
+    """
+    t, x, variances, offsets = data
+    shared_series, series = fit
+    w[:] = 1.0 / (variances + jitter2)
+    equal, _ = student_evidence(t, x, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, w, fit)
+    edge = (_deepest(shared_series) + 0.5) % 1.0
+    turns = np.empty(t.size)
+    for b in range(offsets.size - 1):
+        level = _series_at(series[b], edge)
+        for i in range(offsets[b], offsets[b + 1]):
+            cycle = math.floor(f * t[i] - edge)
+            size = _series_at(series[b], (f * t[i]) % 1.0) - level
+            turns[i] = size if cycle % 2 == 0 else -size
+    a, square, changed, left = 0.0, 0.0, x.copy(), np.empty(t.size)
+    unequal = equal
+    for _ in range(_SIZE_ROUNDS):
+        residuals(t, x, w, offsets, f, series, left)
+        square, along = 0.0, 0.0
+        for i in range(t.size):
+            square += w[i] * turns[i] * turns[i]
+            along += w[i] * turns[i] * left[i]
+        a = along / (square + 1.0 / _SIZES**2)
+        for i in range(t.size):
+            changed[i] = x[i] - a * turns[i]
+        unequal, jitter2 = student_evidence(t, changed, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, w, fit)
+    volume = -0.5 * (a / _SIZES) ** 2 - 0.5 * math.log1p(square * _SIZES**2)
+    return unequal + volume - equal, math.sqrt(jitter2)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _deepest(series):  # type: ignore[no-untyped-def]
+    """Return the phase at which a series is farthest from its mean."""
+    deepest, depth = 0.0, -1.0
+    for k in range(_SHAPE_STEPS):
+        value = abs(_series_at(series, k / _SHAPE_STEPS))
+        if value > depth:
+            deepest, depth = k / _SHAPE_STEPS, value
+    return deepest
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _like_eclipses(series, unit, is_flux):  # type: ignore[no-untyped-def]
+    """Return what the shape of a cycle, in flux, adds to the log odds of twice its period.
+
+    An eclipse is one dip, the same before its deepest point as after; half a cycle from it the star is bright, for a
+    second dip there would be the other eclipse. Pulsators have sharper maxima than minima, pairs in contact the
+    reverse, and their two minima may be equal to the last digit.
+    """
+    faint, at, mean = np.empty(_SHAPE_STEPS), 0, 0.0
+    for k in range(_SHAPE_STEPS):
+        value = _series_at(series, k / _SHAPE_STEPS)
+        faint[k] = -value if is_flux else 1.0 - 10.0 ** (-0.4 * unit * value)
+        mean += faint[k] / _SHAPE_STEPS
+    for k in range(_SHAPE_STEPS):
+        faint[k] -= mean
+        at = k if faint[k] > faint[at] else at
+    depth, opposite, edge = faint[at], -faint.min(), faint[(at + _SHAPE_STEPS // 2) % _SHAPE_STEPS]
+    odd, total = 0.0, 0.0
+    for k in range(_SHAPE_STEPS):
+        odd += 0.25 * (faint[(at + k) % _SHAPE_STEPS] - faint[at - k]) ** 2
+        total += faint[k] ** 2
+    if edge > -0.5 * opposite:
+        return 0.0
+    if _CONTACT_DEPTH * opposite < depth < _DEEP * opposite and odd < _CONTACT_SKEW * total:
+        return _CONTACT
+    return _DETACHED if depth > _DIP_DEPTH * opposite and odd < _DIP_SKEW * total else 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _series_at(series, phase):  # type: ignore[no-untyped-def]
+    """Return the value of a series at a phase."""
+    c1, s1 = math.cos(2.0 * math.pi * phase), math.sin(2.0 * math.pi * phase)
+    c, s, value = 1.0, 0.0, 0.0
+    for k in range(series.size // 2):
+        c, s = c * c1 - s * s1, s * c1 + c * s1
+        value += series[2 * k] * c + series[2 * k + 1] * s
+    return value
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _local_search(curves, centres, steps, limits, prior):  # type: ignore[no-untyped-def]
+    """Return the best frequency within half a grid step of each peak, and its evidence with fixed weights."""
+    t, x, w, offsets = curves
+    step, fine = steps
+    reach = math.ceil(0.5 * step / fine)
+    best_f, best_e = centres.copy(), np.full(centres.size, -np.inf)
+    for c in range(centres.size):
+        for k in range(-reach, reach + 1):
+            f = centres[c] + k * fine
+            if limits[0] <= f <= limits[1]:
+                e = log_evidence(t, x, w, offsets, f, prior)
+                if e > best_e[c]:
+                    best_f[c], best_e[c] = f, e
+    return best_f, best_e
+
+
+@numba.njit(cache=True, nogil=True)
+def _leading(found, near):  # type: ignore[no-untyped-def]
+    """Return the frequencies of the most probable distinct peaks."""
+    leaders, kept = np.empty(min(found[0].size, _LEADERS)), 0
+    for c in _descending(found[1]):
+        new = kept < leaders.size and found[1][c] > -np.inf
+        for k in range(kept):
+            new &= abs(found[0][c] - leaders[k]) > near
+        if new:
+            leaders[kept] = found[0][c]
+            kept += 1
+    return leaders[:kept]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def polish(curves, f, e, width, limits, prior):  # type: ignore[no-untyped-def]
+    """Return the local maximum of the evidence near f, by parabolas through three points, and its evidence."""
+    t, x, w, offsets = curves
+    for _ in range(_POLISH_ROUNDS):
+        low, high = max(f - width, limits[0]), min(f + width, limits[1])
+        below, above = log_evidence(t, x, w, offsets, low, prior), log_evidence(t, x, w, offsets, high, prior)
+        bend = below - 2.0 * e + above
+        if bend < 0.0:
+            top = min(max(f + 0.5 * width * (below - above) / bend, low), high)
+            summit = log_evidence(t, x, w, offsets, top, prior)
+        else:
+            top, summit = f, e
+        if summit >= max(below, above):
+            if summit >= e:
+                f, e = top, summit
+        elif below > max(e, above):
+            f, e = low, below
+        elif above > e:
+            f, e = high, above
+        width *= _POLISH_SHRINK
+    return f, e
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _kind_density(f, series, weight, kinds, is_flux):  # type: ignore[no-untyped-def]
+    """Return the log density of the kinds of stars expected at this period and shape; 0 where none is named.
+
+    The shape is ``A_k / A_1 exp(i (phi_k - k phi_1))`` for k = 2 and 3, in magnitudes (in fluxes, upside
+    down, that of k = 2 has the other sign); its error is added to the kind's width.
+    """
+    if kinds.shape[0] == 0:
+        return 0.0
+    c1, s1 = series[0], -series[1]
+    square = max(c1 * c1 + s1 * s1, 1e-30)
+    spread = min(2.0 / (weight * square), 4.0)
+    features = np.empty(5)
+    features[0] = -math.log(f)
+    # (c1 + i s1)^-k turns the k-th harmonic to the phase of the first.
+    turn_c, turn_s = c1 / math.sqrt(square), -s1 / math.sqrt(square)
+    pc, ps = turn_c, turn_s
+    for k in range(2, 4):
+        pc, ps = pc * turn_c - ps * turn_s, pc * turn_s + ps * turn_c
+        c, s = series[2 * k - 2], -series[2 * k - 1]
+        side = -1.0 if is_flux and k == 2 else 1.0
+        features[2 * k - 3] = side * (c * pc - s * ps) / math.sqrt(square)
+        features[2 * k - 2] = side * (c * ps + s * pc) / math.sqrt(square)
+    total = 0.0
+    for kind in kinds:
+        square_sum, width = 0.0, 0.0
+        for j in range(5):
+            variance = kind[6 + j] ** 2 + (spread if j > 0 else 0.0)
+            square_sum += (features[j] - kind[1 + j]) ** 2 / variance
+            width += math.log(variance)
+        total += kind[0] * math.exp(-0.5 * (square_sum + width))
+    return max(math.log(total), _LEAST_DENSITY) if total > 0.0 else _LEAST_DENSITY
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _discount_doubles(frequency, odd, double_odds, near):  # type: ignore[no-untyped-def]
+    """Add the log odds of doubled periods to those of every candidate whose half period is a candidate, too."""
+    is_double = np.zeros(frequency.size, np.bool_)
+    for k in range(frequency.size):
+        for j in range(frequency.size):
+            is_double[k] |= odd[j] > -np.inf and abs(2.0 * frequency[k] - frequency[j]) <= near
+    for k in range(frequency.size):
+        if is_double[k]:
+            odd[k] += double_odds
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _take_distinct(frequency, odd, jitter, near, periods, odds):  # type: ignore[no-untyped-def]
+    """Fill the most probable periods that are distinct; return frequency and jitter of the first."""
+    kept, best, left = 0, 0.0, 0.0
+    for c in _descending(odd):
+        new = kept < periods.size and odd[c] > -np.inf
+        for k in range(kept):
+            new &= abs(frequency[c] - 1.0 / periods[k]) > near
+        if new:
+            if kept == 0:
+                best, left = frequency[c], jitter[c]
+            periods[kept], odds[kept] = 1.0 / frequency[c], odd[c]
+            kept += 1
+    return best, left
+
+
+@numba.njit(cache=True, nogil=True)
+def visits(t):  # type: ignore[no-untyped-def]
+    """Return how many times apart by more than a quarter of an hour there are."""
+    ranked, count = np.sort(t), 1
+    for i in range(1, t.size):
+        count += ranked[i] - ranked[i - 1] > _VISIT_DAYS
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _descending(values):  # type: ignore[no-untyped-def]
+    """Return the places of a few values from the highest down (``np.argsort`` takes seconds to compile)."""
+    places = np.arange(values.size)
+    for i in range(1, values.size):
+        at = i
+        while at > 0 and values[places[at - 1]] < values[i]:
+            places[at] = places[at - 1]
+            at -= 1
+        places[at] = i
+    return places
