@@ -212,7 +212,7 @@ def page(found: Mapping[str, Case], stars: list[dict]) -> str:
 
 Against the goals (times in processor time):
 
-{table(goals(found, stars), {"wanted": "g", "found": ".3g"}, 3)}
+{table(goals(found, stars), {"wanted": "g", "found": ".4g"}, 3)}
 
 {counted}* 1e5 frequencies from 0.01 to 10 per day, weighted, a floating mean in every band, one thread. "error": the
   largest difference in power (0 to 1) from the sums in long double, at {COUNT // EVERY} frequencies of four objects.

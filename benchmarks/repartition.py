@@ -10,6 +10,7 @@ in pieces. Writes a section of RESULTS.md and repartition.png.
 import argparse
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -162,13 +163,20 @@ def account_of(out: Path) -> tuple[int, int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder for the tables, which stay, and the results")
+    parser.add_argument("--data", type=Path, help="keep the tables here, and use them again")
     parser.add_argument("--only", nargs="+", default=list(CASES), choices=CASES)
     parser.add_argument("--sides", default="", help="sides with one of these words in their names (default: all)")
     parser.add_argument("--rounds", type=int, default=1, help="fresh processes of each side (default %(default)s)")
     parser.add_argument("--calls", type=int, default=1, help="calls of each after the first (default %(default)s)")
     parser.add_argument("--anew", action="store_true", help="forget what earlier runs found")
     asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lsdb_ts-bench-") as temporary:
+        asked.data = asked.data or Path(temporary)
+        measure(asked)
+
+
+def measure(asked: argparse.Namespace) -> None:
+    """Measure the chosen cases, and write the section after each."""
     raw = {} if asked.anew else recorded(SECTION)
     found = {key: Case(**case) for key, case in raw.get("cases", {}).items()}
     limits = raw.get("limits", {})

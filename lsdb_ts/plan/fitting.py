@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import peak
+from lsdb_ts.plan.forecast import BUFFERS_BYTES
 from lsdb_ts.plan.node import Node, nodes_of
 from lsdb_ts.sky.pixel import MAX_ORDER, Pixel
 
 _LEAST_GAIN = 0.75
-"""Where several quarters of a pixel are too large, the largest has to take less than this part of what the pixel takes:
-else they all read the same row groups, and finer pixels would, too."""
+"""Where several quarters of a pixel are too large, the largest has to take less than this part of what the pixel takes
+beyond its buffers: else they all read the same row groups, and finer pixels would, too."""
 
 
 def fitting(node: Node, demand: Demand, most_bytes: float) -> list[Pixel]:
@@ -40,6 +41,6 @@ def fitting(node: Node, demand: Demand, most_bytes: float) -> list[Pixel]:
     if any(n.unit(quarters[0]).pixels is not quarters[0].pixels for n in nodes_of(node)):
         return [pixel]
     too_large = [bytes_ for quarter in quarters if (bytes_ := peak(node, quarter)) > most_bytes]
-    if len(too_large) > 1 and max(too_large) > _LEAST_GAIN * needed:
+    if len(too_large) > 1 and max(too_large) - BUFFERS_BYTES > _LEAST_GAIN * (needed - BUFFERS_BYTES):
         return [pixel]
     return [finer for quarter in quarters for finer in fitting(node, quarter, most_bytes)]

@@ -14,8 +14,8 @@ _PAIR_BYTES = 24
 """Two numbers of rows and a distance."""
 _OVERHEAD = 1.3
 """What index arrays and allocators take beyond the tables themselves; measured by the tests."""
-_BUFFERS_BYTES = 8 << 20
-"""What reading and making tables takes however small they are."""
+BUFFERS_BYTES = 32 << 20
+"""What reading and making tables takes however small they are, and what a thread's allocator keeps of it."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def peak_of(own: Forecast, parts: Sequence[Forecast]) -> float:
     rows are taken.
     """
     held = 0.0
-    peak = _BUFFERS_BYTES + _OVERHEAD * own.peak
+    peak = BUFFERS_BYTES + _OVERHEAD * own.peak
     for part in parts:
         peak = max(peak, held + part.peak)
         held += part.most_bytes
-    return max(peak, _BUFFERS_BYTES + _OVERHEAD * (held + 2 * own.most_bytes))
+    return max(peak, BUFFERS_BYTES + _OVERHEAD * (held + 2 * own.most_bytes))
 
 
 def total(forecasts: Iterable[Forecast], scale: float, readers: Callable[[Shared], int]) -> Forecast:

@@ -14,6 +14,7 @@ from lsdb_ts.plan.columns import OnColumns
 from lsdb_ts.plan.demand import Demand
 from lsdb_ts.plan.explain import in_bytes, peak, peaks
 from lsdb_ts.plan.fitting import fitting
+from lsdb_ts.plan.forecast import BUFFERS_BYTES
 from lsdb_ts.plan.matching.match import Match
 from lsdb_ts.plan.node import Node, nodes_of
 from lsdb_ts.plan.scan import Scan
@@ -26,9 +27,9 @@ _UNEVEN = 32
 """Where so many pieces need less than a 32nd of what there is, the others are not looked at: a layout keeps the rows of
 its leaves within bounds."""
 
-_QUICK_BYTES, _QUICK_PIECES = 16 << 20, 16
-"""So few pieces that read so little take milliseconds, most of them in the interpreter, which threads share; half of
-the bytes is what any piece is expected to need for its buffers."""
+_QUICK_BYTES, _QUICK_PIECES = BUFFERS_BYTES + (8 << 20), 16
+"""So few pieces that read so little beyond what any piece takes for its buffers take milliseconds, most of them in the
+interpreter, which threads share."""
 
 
 @dataclass(frozen=True)

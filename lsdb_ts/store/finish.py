@@ -27,7 +27,8 @@ from lsdb_ts.store.thumbnail import THUMBNAIL, thumbnail
 from lsdb_ts.store.voparquet import voparquet
 from lsdb_ts.store.write import FILE, Leaf, atomic, flush_names, leaf_files, leaf_path
 
-_METADATA_FILES_LIMIT, _METADATA_BYTES_LIMIT = 10_000, 256 << 20
+_METADATA_FILES_LIMIT, _METADATA_BYTES_LIMIT = 10_000, 32 << 20
+"""Footers that are merged: in memory they take some ten times their bytes."""
 _OF_SKY = {"object", "source"}
 _FRAME = "equatorial"
 """ICRS, in the words of HATS."""

@@ -13,6 +13,7 @@ import pytest
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.explain import peak
 from lsdb_ts.plan.fitting import fitting
+from lsdb_ts.plan.forecast import BUFFERS_BYTES
 from lsdb_ts.plan.node import whole
 from lsdb_ts.run import budget, execute
 from lsdb_ts.sky import Pixel
@@ -60,6 +61,11 @@ def needed(catalog):
     return max(peak(catalog.plan, demand.at(p)) for p in demand.pixels)
 
 
+def part_of(share, bytes_):
+    """Return a part of what some work takes, beyond what any takes."""
+    return BUFFERS_BYTES + int(share * (bytes_ - BUFFERS_BYTES))
+
+
 def limited(monkeypatch, bytes_):
     monkeypatch.setattr(budget, "memory_per_task", lambda: bytes_)
 
@@ -77,7 +83,7 @@ def test_a_pixel_cut_for_want_of_memory_has_the_same_rows_and_counts(catalogs, m
     result = CASES[case](*catalogs)
     expected, counted = result.to_arrow(progress=False), result.account(progress=False)
     at_once = len(produced)
-    limited(monkeypatch, int(0.8 * needed(result)))
+    limited(monkeypatch, part_of(0.8, needed(result)))
     produced.clear()
     written = result.write(tmp_path / "out", progress=False)
     assert len(produced) > at_once // 2
@@ -94,7 +100,7 @@ def test_pieces_are_the_coarsest_that_fit_and_tile_the_pixel(catalogs):
     plan = catalogs[0].plan
     demand = whole(plan)
     pixel = max(demand.pixels, key=lambda p: peak(plan, demand.at(p)))
-    limit = 0.9 * peak(plan, demand.at(pixel))
+    limit = part_of(0.9, peak(plan, demand.at(pixel)))
     parts = fitting(plan, demand.at(pixel), limit)
     assert len(parts) > 3
     assert [parts[0].start, parts[-1].stop] == [pixel.start, pixel.stop]
@@ -112,7 +118,7 @@ def test_rows_in_one_corner_are_cut_as_deep_as_they_lie(tmp_path, monkeypatch):
     catalog = on_disk(tmp_path, pa.concat_tables([near, far]), "corner", 2 * N)
     demand = whole(catalog.plan)
     pixel = demand.pixels[0]
-    limit = 0.9 * peak(catalog.plan, demand.at(pixel))
+    limit = part_of(0.9, peak(catalog.plan, demand.at(pixel)))
     parts = fitting(catalog.plan, demand.at(pixel), limit)
     assert max(p.order for p in parts) > pixel.order + 5
     assert len(parts) < 100
@@ -121,19 +127,19 @@ def test_rows_in_one_corner_are_cut_as_deep_as_they_lie(tmp_path, monkeypatch):
 
 def test_what_sees_whole_partitions_or_whole_row_groups_is_not_cut(tmp_path, monkeypatch, catalogs):
     ranked = catalogs[0].map_partitions(lambda f: f.assign(rank=f["mag"].rank()))
-    limited(monkeypatch, int(0.8 * needed(ranked)))
+    limited(monkeypatch, part_of(0.8, needed(ranked)))
     with pytest.raises(PlanError, match="the largest piece of work needs about"):
         ranked.to_arrow(progress=False)
     monkeypatch.setattr(write, "ROW_GROUP_ROWS", N)
     solid = on_disk(tmp_path / "solid", field(), "solid", N)
-    limited(monkeypatch, int(0.4 * needed(solid)))
+    limited(monkeypatch, part_of(0.4, needed(solid)))
     with pytest.raises(PlanError, match="repartition with a smaller --max-rows"):
         solid.to_arrow(progress=False)
 
 
 def test_a_table_in_memory_is_cut_too_and_an_empty_pixel_is_no_file(monkeypatch, tmp_path):
     catalog = in_memory(field(), "m").query("mag < 0")
-    limited(monkeypatch, int(0.8 * needed(catalog)))
+    limited(monkeypatch, part_of(0.8, needed(catalog)))
     assert len(catalog.write(tmp_path / "none", progress=False)) == 0
     assert not leaf_path(tmp_path / "none", Pixel(0, 0)).parent.exists()
 

@@ -43,12 +43,12 @@ class Explode(Unary):
         wrong = next((c for c in self.columns if c not in schema.names or is_nested(schema.field(c))), None)
         if wrong is not None:
             raise PlanError(f'"{wrong}" is no base column of {name}, which could be repeated for each epoch')
-        taken = [*self.columns, *self._parts]
+        taken = [*self.columns, *(self._name(part) for part in self._shape.names)]
         twice = next((c for c in taken if taken.count(c) > 1), None)
         if twice is not None:
             raise PlanError(
-                f'two columns would be called "{twice}", a base column of {name} and a part of "{self.nested}": rename '
-                f"one first, as in catalog.rename({{...}})"
+                f'two columns would be called "{twice}", of the base columns of {name} and the parts of '
+                f'"{self.nested}": rename one first, as in catalog.rename({{...}})'
             )
 
     @functools.cached_property
@@ -58,7 +58,11 @@ class Explode(Unary):
     @functools.cached_property
     def _parts(self) -> dict[str, str]:
         """Name of each column made of a part -> the part."""
-        return {f"{n}_{self.nested}" if n in self.columns else n: n for n in self._shape.names}
+        return {self._name(part): part for part in self._shape.names}
+
+    def _name(self, part: str) -> str:
+        """Return what the column made of a part is called."""
+        return f"{part}_{self.nested}" if part in self.columns else part
 
     @functools.cached_property
     def schema(self) -> pa.Schema:
