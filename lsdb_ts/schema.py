@@ -15,6 +15,10 @@ from lsdb_ts.errors import PlanError, did_you_mean
 HEALPIX = "_healpix_29"
 """Name of the spatial index column: int64, order-29 NESTED HEALPix number."""
 
+AB_NJY = 31.4
+"""AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
+IN_NJY = {"nJy": 1.0, "uJy": 1e3, "µJy": 1e3, "μJy": 1e3, "microJy": 1e3, "mJy": 1e6, "Jy": 1e9}
+"""How many nJy the units of fluxes are, with both of the signs that are read as micro."""
 _UNIT, _ROLE = b"unit", b"role"
 _NO_ROLE = "none"
 """What stands for the role of a column that must not be given one for its name: it is of another catalog's rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -16,7 +17,7 @@ from lsdb_ts.lightcurves.choosing import Between, DropDuplicates, FirstDays, Goo
 from lsdb_ts.lightcurves.cleaning import Detrend, SigmaClip
 from lsdb_ts.lightcurves.folding import Fold
 from lsdb_ts.lightcurves.gaussian import ANGSTROM, Interpolate
-from lsdb_ts.lightcurves.merging import Merge
+from lsdb_ts.lightcurves.merging import Merge, is_merged
 from lsdb_ts.lightcurves.photometry import ToFlux, ToMagnitude
 from lsdb_ts.lightcurves.pipeline import Pipeline
 from lsdb_ts.lightcurves.shape import Shape
@@ -104,7 +105,7 @@ class StepVerbs(Generic[AnyCatalog]):
         return self.apply(Good(bits))
 
     def in_bands(self, *bands: str | int) -> Self:
-        """Keep the epochs of some bands."""
+        """Keep the epochs of some bands, as they are stored: ``in_bands("g", "r")``."""
         return self.apply(InBands(bands))
 
     def between(self, start: Value | None = None, stop: Value | None = None) -> Self:
@@ -113,7 +114,8 @@ class StepVerbs(Generic[AnyCatalog]):
         Parameters
         ----------
         start, stop : float or str, optional
-            Times in days, or base columns of them; None is no bound. Rows in which a column is missing keep none.
+            Times in days (MJD, as the part has them), or base columns of them; None is no bound. Rows in which a
+            column is missing keep none.
         """
         return self.apply(Between(self._value(start, "between"), self._value(stop, "between")))
 
@@ -122,21 +124,23 @@ class StepVerbs(Generic[AnyCatalog]):
 
         Parameters
         ----------
-        days : float
+        days : float or Quantity
             Days after the trigger, inclusive; such as 1, 4, 16 and 64.
         since : float or str, optional
             Time of the trigger, or a base column of it. By default that of the first detection: an epoch with a signal
             over noise of at least ``snr``. Curves without a trigger keep no epochs.
         snr : float
             What a detection is.
-        before_days : float
+        before_days : float or Quantity
             Epochs before the trigger that are kept too; ``math.inf`` for all.
         """
-        return self.apply(FirstDays(float(days), self._value(since, "first_days"), float(snr), float(before_days)))
+        trigger = self._value(since, "first_days")
+        return self.apply(FirstDays(_days(days, "days"), trigger, float(snr), _days(before_days, "before_days")))
 
     def last(self, n: int | None = None, *, days: float | None = None) -> Self:
         """Keep the last n epochs of each curve, or those of its last days; epochs without a time are left out."""
-        return self.apply(Last(n, days))
+        epochs = operator.index(n) if hasattr(n, "__index__") else n
+        return self.apply(Last(epochs, None if days is None else _days(days, "days")))
 
     def bin(self, width_days: float, origin_mjd: float = 0.0) -> Self:
         """Make one epoch of those of each band in ``[origin + k width, origin + (k + 1) width)``.
@@ -145,7 +149,7 @@ class StepVerbs(Generic[AnyCatalog]):
         of how many epochs. Fluxes are binned rather than magnitudes, where there are both. Parts without one of these
         roles, or that of the band, are gone; epochs in which one is missing do not count.
         """
-        return self.apply(Bin(float(width_days), float(origin_mjd)))
+        return self.apply(Bin(_days(width_days, "width_days"), _days(origin_mjd, "origin_mjd")))
 
     def bin_nightly(self, longitude_deg: float) -> Self:
         """Make one epoch of those of each band and night: from noon to noon at a longitude, positive to the east.
@@ -169,8 +173,8 @@ class StepVerbs(Generic[AnyCatalog]):
         sigma : float
             Spreads from the centre beyond which an epoch is an outlier.
         about : {"median", "mean", "weighted"}
-            The centre. The spread is 1.4826 times the median absolute deviation, the standard deviation, or the
-            weighted one.
+            The centre. The spread is 1.4826 times the median absolute deviation, the standard deviation (with n - 1),
+            or the weighted one.
         rounds : int
             Rounds at most.
         below, above : float, optional
@@ -196,7 +200,7 @@ class StepVerbs(Generic[AnyCatalog]):
         if isinstance(how, str) and how not in ("linear", "constant", "median"):
             raise PlanError(f'detrend takes "linear", "constant", "median" or a degree, and not "{how}"')
         if width_days is not None:
-            return self.apply(Detrend(median_days=float(width_days)))
+            return self.apply(Detrend(median_days=_days(width_days, "width_days")))
         return self.apply(Detrend({"constant": 0, "linear": 1}.get(how, 1) if isinstance(how, str) else int(how)))
 
     def fold(self, period: Value, epoch: Value = 0.0, sort: bool = False) -> Self:
@@ -263,7 +267,8 @@ class StepVerbs(Generic[AnyCatalog]):
         else:
             wavelengths = {band: ANGSTROM[band] for band in bands}
         day, (shortest, longest) = self._value(since, "interpolate"), scale_range_days
-        grid = (float(start_days), float(stop_days), int(n_times), tuple(wavelengths), tuple(wavelengths.values()))
+        ends = (_days(start_days, "start_days"), _days(stop_days, "stop_days"))
+        grid = (*ends, int(n_times), tuple(wavelengths), tuple(wavelengths.values()))
         return self.apply(
             Interpolate(*grid, zero, day, wavelength_scale, (float(shortest), float(longest)), centred, int(min_epochs))
         )
@@ -293,7 +298,7 @@ class StepVerbs(Generic[AnyCatalog]):
         """Put the epochs of another nested column to these, in order of time: detections with forced photometry.
 
         Parts of one role become one, under the name they have here; the part ``source`` tells which column an epoch
-        comes from. What only one of them has is null for the other.
+        comes from, also after several merges. What only one of them has is null for the other.
 
         Parameters
         ----------
@@ -304,13 +309,19 @@ class StepVerbs(Generic[AnyCatalog]):
             What becomes of epochs of one time and band: all stay, or that of this column, or the most exact one.
         """
         theirs = type(self)(self._catalog, pipeline_of(self._catalog, other)) if isinstance(other, str) else other
+        if not isinstance(theirs, StepVerbs):
+            raise PlanError(
+                f'merge takes a nested column, by its name or as catalog.curves("..."), and not a '
+                f"{type(other).__name__}"
+            )
         if theirs._catalog.plan is not self._catalog.plan:
             raise PlanError(
                 f"merge: {theirs.column} is of another catalog, or of this one before it changed: take both from the "
                 f"very catalog"
             )
         labels = (self.column, theirs.column if theirs.column != self.column else f"{theirs.column}_2")
-        merged = self.apply(Merge(theirs._pipeline, labels))
+        mine, other_curves = self._pipeline, theirs._pipeline
+        merged = self.apply(Merge(other_curves, labels, (is_merged(mine), is_merged(other_curves))))
         return merged if on_duplicates == "keep" else merged.drop_duplicates(keep=on_duplicates)
 
     def _value(self, value: Value | None, verb: str) -> Value | None:
@@ -318,7 +329,7 @@ class StepVerbs(Generic[AnyCatalog]):
         if value is None:
             return None
         if not isinstance(value, str):
-            return float(value)
+            return _days(value, verb)
         catalog = self._catalog
         require(catalog.schema, [value], catalog.name)
         kind = getattr(find(catalog.schema, value), "type", pa.null())
@@ -331,6 +342,17 @@ def pipeline_of(catalog: CatalogBase, column: str) -> Pipeline:
     """Return the nested column of a catalog as a pipeline without steps; raises PlanError where it is none."""
     require(catalog.schema, [column], catalog.name)
     return Pipeline(column, Shape.of(catalog.schema.field(column)))
+
+
+def _days(value: Any, what: str) -> float:
+    """Return a number of days, or a quantity of time in days."""
+    try:
+        return float(value.to_value("d") if hasattr(value, "unit") else value)
+    except (TypeError, ValueError) as error:
+        raise PlanError(
+            f"{what}={value!r} is no time: need a number of days, an astropy quantity of time, or of an astropy Time "
+            f"its .mjd"
+        ) from error
 
 
 def _told(value: Value | None) -> Value:

@@ -6,11 +6,12 @@ Nothing is computed here. The steps are next door.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.curve_steps import StepVerbs, pipeline_of
-from lsdb_ts.errors import PlanError
+from lsdb_ts.catalog.functions import require_set
+from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.lightcurves.cadence import Cadence
 from lsdb_ts.lightcurves.structure import StructureFunction
 from lsdb_ts.lightcurves.summary import Summary, Values
@@ -69,6 +70,13 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
     read.
     """
 
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say the way out: to the catalog where that has the verb, or to the name that was meant."""
+        if not name.startswith("_") and hasattr(type(self._catalog), name):
+            raise AttributeError(f'"{name}" is a verb of catalogs: .assign().{name} is that with these light curves')
+        verbs = [verb for verb in dir(type(self)) if not verb.startswith("_")]
+        raise AttributeError(f'there is no verb "{name}" on light curves; {did_you_mean(name, verbs)}')
+
     def assign(self, name: str | None = None) -> AnyCatalog:
         """Return the catalog with the new light curves in place of the old ones, or beside them under a name."""
         if name is None and not self.steps:
@@ -99,12 +107,13 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         Parameters
         ----------
         columns : str or sequence of str, optional
-            Base columns that are repeated for each epoch, beside the positions; by default the id.
+            Base columns that are repeated for each epoch, beside the positions; by default the id, or all of them
+            where no column is known to be one.
         """
         schema, plan = self._catalog.schema, self._catalog.plan
         if columns is None:
             told = Roles.find(schema).id
-            columns = () if told is None else (told,)
+            columns = [f.name for f in schema if not is_nested(f)] if told is None else told
         asked = (columns,) if isinstance(columns, str) else tuple(columns)
         kept = tuple(dict.fromkeys([*asked, *(plan.positions or ())]))
         return self._catalog.with_plan(Explode(self.assign().plan, self.column, kept))
@@ -160,18 +169,21 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
     ) -> AnyCatalog:
         """Return the catalog with the structure function of each curve, over all its bands together.
 
-        Choose a band first: ``.in_bands("g").structure_function([1, 10, 100])``.
+        Choose a band first: ``.in_bands("g").structure_function([1, 10, 100])``. Noise is taken off, but with
+        ``macleod_2012``; :func:`lsdb_ts.kernels.curves.structure.structure_function` has the formulas.
 
         Parameters
         ----------
         lag_edges_days : sequence of float
-            Edges of the bins of lag.
+            Edges of the bins of lag, in days; a lag at an edge belongs to the bin above it.
         estimator : str
             One of ``basic``, ``bauer_2009a``, ``bauer_2009b``, ``macleod_2012``, ``schmidt_2010``.
         name : str
-            Name of the nested column: ``lag_days``, ``structure`` and ``pairs`` for each bin.
+            Name of the nested column: ``lag_days``, ``structure`` and ``pairs`` for each bin. The structure function
+            is in the unit of the values; that of ``basic`` is squared.
         """
-        return self._summarised(StructureFunction(tuple(map(float, lag_edges_days)), estimator), name)
+        edges = (lag_edges_days,) if isinstance(lag_edges_days, int | float) else lag_edges_days
+        return self._summarised(StructureFunction(tuple(map(float, edges)), estimator), name)
 
     def window_features(
         self, feature_set: FeatureSet, width_days: float, step_days: float | None = None, name: str = "windows"
@@ -192,6 +204,7 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         """
         from lsdb_ts.features.windows import WindowFeatures
 
+        require_set(feature_set, "window_features")
         step = float(width_days if step_days is None else step_days)
         return self._summarised(WindowFeatures(feature_set, float(width_days), step), name)
 

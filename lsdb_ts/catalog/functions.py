@@ -172,6 +172,7 @@ class FunctionVerbs(CatalogBase):
         require(self.schema, [lightcurve], self.name)
         from lsdb_ts.features.extraction import Extraction
 
+        require_set(feature_set, "features")
         extraction = Extraction.of(feature_set, self.schema.field(lightcurve), self.name)
         return self.with_plan(
             Extend(self.plan, extraction, extraction.fields, extraction.inputs, dropped=() if keep else (lightcurve,))
@@ -201,3 +202,11 @@ class FunctionVerbs(CatalogBase):
         replaced = () if append else tuple(name for name in new.names if name in self.schema.names)
         plan = Extend(self.plan, function, tuple(new), tuple(columns), replaced)
         return self.with_plan(plan if append else Select(plan, tuple(new.names)))
+
+
+def require_set(given: Any, verb: str) -> None:
+    """Raise PlanError where a verb is given something else than a set of features."""
+    from lsdb_ts.features import FeatureSet
+
+    if not isinstance(given, FeatureSet):
+        raise PlanError(f"{verb} takes a FeatureSet, as in {verb}(lt.FeatureSet.fast(), ...), and not {given!r}")

@@ -43,8 +43,13 @@ class MeanColour(ObjectFeature):
         """Return the colours."""
         mean = curves.statistic("mean_w")
         blue, red = mean[:, curves.bands.index(self.blue)], mean[:, curves.bands.index(self.red)]
-        if not curves.is_flux:
-            return blue - red
-        positive = (blue > 0) & (red > 0)
-        ratio = np.where(positive, blue, 1.0) / np.where(positive, red, 1.0)
-        return np.where(positive, -2.5 * np.log10(ratio), np.nan)
+        return colour_of(blue, red, curves.is_flux)
+
+
+def colour_of(blue: NDArray[np.float64], red: NDArray[np.float64], is_flux: bool) -> NDArray[np.float64]:
+    """Return the difference of two brightnesses in magnitudes; NaN where a flux is not positive."""
+    if not is_flux:
+        return blue - red
+    positive = (blue > 0) & (red > 0)
+    ratio = np.where(positive, blue, 1.0) / np.where(positive, red, 1.0)
+    return np.where(positive, -2.5 * np.log10(ratio), np.nan)

@@ -98,8 +98,9 @@ class LightCurves:
         """Group the epochs of a nested column, whose first row is called so in errors.
 
         Left out, and counted in ``dropped``, are epochs that are flagged (or whose flag is null), whose time, value or
-        error is null, NaN or infinite, whose error is not positive, or that lie more than a century from the object's
-        median epoch. Epochs of other bands are not looked at. A null curve has no epochs.
+        error is null, NaN or infinite, whose error is not positive or has no finite weight ``1 / e^2``, or that lie
+        more than a century from the object's median epoch. Epochs of other bands are not looked at. A null curve has no
+        epochs.
         """
         inputs = Inputs.of(roles)
         chunks = lightcurves.chunks if isinstance(lightcurves, pa.ChunkedArray) else [lightcurves]

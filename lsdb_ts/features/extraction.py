@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import VALUE
+from lsdb_ts.features.protocol import VALUE, in_unit
 from lsdb_ts.features.sets import FeatureSet
 from lsdb_ts.schema import Roles, is_nested, unit_of, with_unit
 
@@ -66,4 +66,4 @@ class Extraction:
         }
 
     def _in_unit(self, part: pa.Field) -> pa.Field:
-        return with_unit(part, (unit_of(part) or "").replace(VALUE, self.unit))
+        return with_unit(part, in_unit(unit_of(part) or "", self.unit))

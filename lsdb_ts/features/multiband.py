@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdb_ts.features.colour import colour_of
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import ObjectFeature
 from lsdb_ts.features.shared import once
@@ -150,7 +151,7 @@ class MaxColour(_TwoBands, ObjectFeature):
         """Return the colours."""
         blue, red = self.places(curves)
         brightest = curves.statistic("max" if curves.is_flux else "min")
-        return _colour(brightest[:, blue], brightest[:, red], curves.is_flux)
+        return colour_of(brightest[:, blue], brightest[:, red], curves.is_flux)
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ class PeakColour(_TwoBands, ObjectFeature):
         arrays = (curves.time_mjd, curves.values, curves.offsets)
         moments = _peak_times(curves) + self.days
         values = values_at(*arrays, len(curves.bands), moments, GAP_DAYS, COLOUR_DAYS)
-        return _colour(values[:, blue], values[:, red], curves.is_flux)
+        return colour_of(values[:, blue], values[:, red], curves.is_flux)
 
 
 @dataclass(frozen=True)
@@ -220,12 +221,3 @@ def _peak_times(curves: LightCurves) -> NDArray[np.float64]:
         # The relative error of a flux is 0.4 ln(10) that of its magnitude.
         brightness, snr = -curves.values, 2.5 / np.log(10.0) / curves.errors
     return brightest_times(curves.time_mjd, brightness, snr, curves.offsets, len(curves.bands), _DETECTION_SNR)
-
-
-def _colour(blue: NDArray[np.float64], red: NDArray[np.float64], is_flux: bool) -> NDArray[np.float64]:
-    """Return the difference in magnitudes; NaN where a flux is not positive."""
-    if not is_flux:
-        return blue - red
-    positive = (blue > 0) & (red > 0)
-    ratio = np.where(positive, blue, 1.0) / np.where(positive, red, 1.0)
-    return np.where(positive, -2.5 * np.log10(ratio), np.nan)

@@ -172,6 +172,11 @@ class Alias(BandFeature):
         return self.feature.reference
 
     @property
+    def stored(self) -> pa.DataType:  # type: ignore[override]
+        """Type of the feature."""
+        return self.feature.stored
+
+    @property
     def fluxes_only(self) -> bool:  # type: ignore[override]
         """Whether the feature has no meaning for magnitudes."""
         return self.feature.fluxes_only
@@ -194,6 +199,16 @@ class Alias(BandFeature):
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the feature."""
         return self.feature.compute(curves)
+
+
+def in_unit(unit: str, of_values: str) -> str:
+    """Return the unit of a feature of values that have a unit of their own.
+
+    >>> in_unit("value/d", "nJy"), in_unit("value^2", "ct / s"), in_unit("d", "nJy")
+    ('nJy/d', '(ct / s)^2', 'd')
+    """
+    whole = of_values if unit == VALUE or of_values.isalnum() else f"({of_values})"
+    return unit.replace(VALUE, whole)
 
 
 def all_features() -> tuple[type[Feature], ...]:

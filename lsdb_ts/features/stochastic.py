@@ -163,7 +163,11 @@ class QsoChi2False(BandFeature):
 
 
 class MhpsLow(BandFeature):
-    """Power at time scales near 100 d, relative to the mean flux and less the noise; see ``kernels.hat_power``."""
+    """Power at time scales near 100 d: mean square of the filtered fluxes over the squared mean flux, less the noise.
+
+    The filter is a Mexican hat, the difference of two Gaussians with widths of 0.159 and 0.318 of the time scale. The
+    noise is the square of the mean relative error. Null where the mean flux is not positive.
+    """
 
     name, unit, min_epochs = "mhps_low", "1", 5
     reference = f"Arevalo et al. 2012, MNRAS 426, 1793; {_ALERCE}, MHPS_low"
@@ -175,7 +179,7 @@ class MhpsLow(BandFeature):
 
 
 class MhpsHigh(BandFeature):
-    """Power at time scales near 10 d, relative to the mean flux, less the noise where it is greater than that."""
+    """Power at time scales near 10 d, as ``mhps_low``, but less the noise only where it is greater than that."""
 
     name, unit, min_epochs = "mhps_high", "1", 5
     reference = f"Arevalo et al. 2012, MNRAS 426, 1793; {_ALERCE}, MHPS_high"

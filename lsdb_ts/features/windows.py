@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import VALUE
+from lsdb_ts.features.protocol import VALUE, in_unit
 from lsdb_ts.features.sets import FeatureSet
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.shape import Shape
@@ -57,7 +57,7 @@ class WindowFeatures(Summary):
         for column in self.feature_set.fields:
             group = column.name.removeprefix("features_")
             for part in column.type:
-                told = (unit_of(part) or "").replace(VALUE, unit)
+                told = in_unit(unit_of(part) or "", unit)
                 parts.append(with_unit(pa.field(f"{group}_{part.name}", pa.list_(part.type)), told))
         return pa.struct(parts)
 

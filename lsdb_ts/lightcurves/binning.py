@@ -48,12 +48,7 @@ class Bin(Step):
         return cls(1.0, 0.5 - longitude_deg / 360.0)
 
     def _roles(self, before: Shape) -> tuple[str, str | None, str, str | None]:
-        if before.roles.zero_point is not None and before.roles.flux is not None:
-            raise PlanError(
-                f'bin: the fluxes "{before.roles.flux}" are in units that "{before.roles.zero_point}" tells epoch by '
-                f"epoch: bring them to one with .to_flux() first"
-            )
-        value, error = before.brightness("bin")
+        value, error = before.compared("bin")
         return before.number("time", "bin"), before.roles.band, value, error
 
     def shape(self, before: Shape) -> Shape:

@@ -65,7 +65,10 @@ class DropDuplicates(Choice):
         return union((before.role("time", "drop_duplicates"), before.roles.band))
 
     def _error(self, before: Shape) -> str | None:
-        return before.measured("drop_duplicates")[1] if self.keep == "smallest_error" else None
+        if self.keep != "smallest_error":
+            return None
+        before.compared("drop_duplicates")
+        return before.measured("drop_duplicates")[1]
 
     def needs(self, before: Shape) -> tuple[str, ...]:
         """Return the parts that are compared, and the errors where they decide."""
@@ -121,6 +124,10 @@ class InBands(Choice):
 
     bands: tuple[str | int, ...]
 
+    def __post_init__(self) -> None:
+        if not self.bands:
+            raise PlanError('no bands are named, so no epoch would be left: in_bands("g", "r")')
+
     def needs(self, before: Shape) -> tuple[str, ...]:
         """Return the band."""
         name = before.role("band", "choosing bands")
@@ -128,7 +135,10 @@ class InBands(Choice):
         try:
             pa.array(list(self.bands), kind)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise PlanError(f'the bands {list(self.bands)} are not {kind}, as "{name}" is: {error}') from error
+            raise PlanError(
+                f'the bands {list(self.bands)} are not {kind}, as "{name}" is: name each as it is stored, as in '
+                f'in_bands("g", "r")'
+            ) from error
         return (name,)
 
     def __call__(self, curves: Curves) -> Curves:
@@ -145,6 +155,13 @@ class Between(Choice):
     start: float | str | None = None
     """First time in days, or a base column of it; None is no bound."""
     stop: float | str | None = None
+
+    def __post_init__(self) -> None:
+        ends = (self.start, self.stop)
+        if any(isinstance(end, float) and np.isnan(end) for end in ends) or (
+            isinstance(self.start, float) and isinstance(self.stop, float) and self.start > self.stop
+        ):
+            raise PlanError(f"between keeps the epochs from a time to a later one; got {self.start} to {self.stop}")
 
     def needs(self, before: Shape) -> tuple[str, ...]:
         """Return the time."""
@@ -221,7 +238,8 @@ class Last(Choice):
     days: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.n is None) == (self.days is None) or not (self.n or 0) >= 0 or not (self.days or 0.0) >= 0:
+        whole = self.n is None or (isinstance(self.n, int) and self.n >= 0)
+        if (self.n is None) == (self.days is None) or not whole or not (self.days or 0.0) >= 0:
             raise PlanError(
                 f"last takes a number of epochs, last(5), or of days, last(days=30); got {self.n} and {self.days}"
             )

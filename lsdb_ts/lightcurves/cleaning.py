@@ -20,8 +20,8 @@ _HIGHEST_DEGREE = 20
 class SigmaClip(Choice):
     """Without outliers of each band, looked for in rounds; missing values are none, and stay.
 
-    About the median, a spread is 1.4826 times the median absolute deviation; about the mean the standard deviation;
-    about the weighted mean the weighted one.
+    About the median, a spread is 1.4826 times the median absolute deviation; about the mean the standard deviation,
+    with n - 1; about the weighted mean the weighted one. Of a spread of 0 there are no outliers.
     """
 
     sigma: float = 3.0
@@ -45,6 +45,7 @@ class SigmaClip(Choice):
 
     def needs(self, before: Shape) -> tuple[str, ...]:
         """Return value, band, and the error where it weights."""
+        before.compared("sigma_clip")
         if self.about == "weighted":
             value, error = before.measured('sigma_clip(about="weighted")')
             return union((value, before.roles.band, error))
@@ -83,7 +84,7 @@ class Detrend(Step):
             )
 
     def _roles(self, before: Shape) -> tuple[str, str | None, str, str | None]:
-        value, error = before.brightness("detrend")
+        value, error = before.compared("detrend")
         return before.number("time", "detrend"), before.roles.band, value, error if self.median_days is None else None
 
     def shape(self, before: Shape) -> Shape:

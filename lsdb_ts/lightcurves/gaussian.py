@@ -84,11 +84,7 @@ class Interpolate(Step):
         return Process(self.wavelength_scale, self.scale_range_days, centred=centred, min_epochs=self.min_epochs)
 
     def _roles(self, before: Shape) -> tuple[str, str, str, str]:
-        if before.roles.zero_point is not None and before.roles.flux is not None:
-            raise PlanError(
-                f'interpolate: the fluxes "{before.roles.flux}" are in units that "{before.roles.zero_point}" tells '
-                f"epoch by epoch: bring them to one with .to_flux() first"
-            )
+        before.compared("interpolate")
         value, error = before.measured("interpolate")
         return before.number("time", "interpolate"), before.role("band", "interpolate"), value, error
 

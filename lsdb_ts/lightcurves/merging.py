@@ -26,12 +26,14 @@ class Merge(Step):
     """The epochs of two nested columns, in order of time; of one time, this one's first.
 
     Parts of one role become one, under the name they have here; so do parts of one name. A part that one side lacks is
-    null there. ``source`` tells which column an epoch comes from.
+    null there. ``source`` tells which column an epoch comes from, also where a side is a merge itself.
     """
 
     other: Pipeline
     labels: tuple[str, str]
     """What ``source`` calls the two."""
+    merged: tuple[bool, bool] = (False, False)
+    """Which of the two are merges: their ``source`` is kept."""
 
     def shape(self, before: Shape) -> Shape:
         """Return the parts of both."""
@@ -44,6 +46,12 @@ class Merge(Step):
             raise PlanError(
                 f"merge: {self.labels[0]} and {self.labels[1]} share neither fluxes nor magnitudes: convert one "
                 f"with .to_flux() or .to_magnitude() first"
+            )
+        scaled = [side.roles.zero_point is not None for side in (before, theirs) if side.roles.flux is not None]
+        if len(set(scaled)) > 1:
+            raise PlanError(
+                f"merge: of {self.labels[0]} and {self.labels[1]} one has fluxes with zero points, and the other has "
+                f"none: bring both to one unit with .to_flux() first"
             )
         twice = [n for n in names.values() if list(names.values()).count(n) > 1]
         if twice:
@@ -86,11 +94,13 @@ class Merge(Step):
 
     def inputs(self, before: Shape, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Return what is wanted of this column, and the time."""
-        return union(tuple(name for name in wanted if name in before.names), (before.role("time", "merge"),))
+        known = [name for name in before.names if name != SOURCE or self.merged[0]]
+        return union(tuple(name for name in wanted if name in known), (before.role("time", "merge"),))
 
     def columns(self, before: Shape, wanted: tuple[str, ...]) -> tuple[str, ...]:
         """Return what is wanted of the other column, and its time."""
-        asked = tuple(theirs for theirs, name in self._names(before).items() if name in wanted)
+        known = {part: name for part, name in self._names(before).items() if name != SOURCE or self.merged[1]}
+        asked = tuple(theirs for theirs, name in known.items() if name in wanted)
         return self.other.needs(union(asked, (self.other.shape.role("time", "merge"),)))
 
     def __call__(self, curves: Curves) -> Curves:
@@ -110,28 +120,40 @@ class Merge(Step):
             parts[part.name] = pa.concat_arrays(
                 [pa.nulls(n, part.type) if v is None else v.cast(part.type) for v, _, n in halves]
             )
-        label = np.repeat([0, 1], [curves.n_epochs, theirs.n_epochs])
-        parts[SOURCE] = pa.array(list(self.labels)).take(pa.array(label))
+        sources = [self._sources(0, curves.parts, curves.n_epochs), self._sources(1, found, theirs.n_epochs)]
+        if all(source is not None for source in sources):
+            parts[SOURCE] = pa.concat_arrays(sources)
         both = replace(curves, parts=parts, shape=shape, missing=curves.missing & theirs.missing)
         counts = np.diff(curves.offsets) + np.diff(theirs.offsets)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # Curve after curve, this one's epochs first.
-        sides = np.empty(label.size, np.int64)
+        sides = np.empty(curves.n_epochs + theirs.n_epochs, np.int64)
         sides[np.arange(curves.n_epochs) + theirs.offsets[curves.parents]] = np.arange(curves.n_epochs)
         place = np.arange(theirs.n_epochs) + curves.offsets[theirs.parents + 1]
         sides[place] = curves.n_epochs + np.arange(theirs.n_epochs)
         time = both.numbers(shape.role("time", "merge"))[sides]
         return both.take(sides[order_within(offsets, time)], offsets)
 
+    def _sources(self, side: int, parts: Mapping[str, pa.Array], n_epochs: int) -> pa.Array | None:
+        """Return which column each epoch of a side comes from; None where it is a merge that was not asked for it."""
+        if self.merged[side]:
+            return parts.get(SOURCE)
+        return pa.array([self.labels[side]]).take(pa.array(np.zeros(n_epochs, np.int64)))
+
     def identity(self) -> Mapping[str, Any]:
         """Return class, version, the other column and its steps."""
-        other = dict(self.other.identity())
-        return {"step": "Merge", "version": self.version, "other": other, "labels": list(self.labels)}
+        told = {"labels": list(self.labels), "merged": list(self.merged)}
+        return {"step": "Merge", "version": self.version, "other": dict(self.other.identity()), **told}
 
     @property
     def summary(self) -> str:
         """The other column and its steps."""
         return f"merge({self.other.summary})"
+
+
+def is_merged(curves: Pipeline) -> bool:
+    """Tell whether the epochs come from several columns, as their part ``source`` tells."""
+    return SOURCE in curves.shape.names and any(isinstance(step, Merge) for step in curves.steps)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,12 +14,9 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
-from lsdb_ts.schema import with_unit
+from lsdb_ts.schema import AB_NJY, IN_NJY, with_unit
 
-AB_NJY = 31.4
-"""AB magnitude of 1 nJy: m = -2.5 log10(f / (erg/s/cm^2/Hz)) - 48.6 (Oke & Gunn 1983, ApJ 266, 713)."""
 _POGSON = 2.5 / np.log(10)
-_ZERO_POINTS: Mapping[str, float] = {"nJy": AB_NJY, "uJy": 23.9, "µJy": 23.9, "mJy": 16.4, "Jy": 8.9}
 FLUX, FLUX_ERROR, MAG, MAG_ERROR, LIMIT = "flux", "flux_error", "mag", "mag_error", "limit"
 
 
@@ -154,12 +152,12 @@ class ToFlux(Step):
 def _zero_point(shape: Shape, flux: str, verb: str) -> float:
     """Return the AB magnitude of one unit of the fluxes; raises PlanError where their unit does not tell."""
     unit = shape.unit(flux) or "no known unit"
-    if unit not in _ZERO_POINTS:
+    if unit not in IN_NJY:
         raise PlanError(
             f'{verb}: the fluxes "{flux}" are in {unit}, which tells no AB magnitude: give '
-            f"to_magnitude(zero_point=...), store the unit ({', '.join(_ZERO_POINTS)}), or the role zero_point"
+            f"to_magnitude(zero_point=...), store the unit ({', '.join(IN_NJY)}), or the role zero_point"
         )
-    return _ZERO_POINTS[unit]
+    return AB_NJY - 2.5 * math.log10(IN_NJY[unit])
 
 
 def _float_type(before: Shape, name: str) -> pa.DataType:

@@ -113,6 +113,21 @@ class Shape:
         value, error = BRIGHTNESS[1] if self.roles.flux is None and self.roles.mag is not None else BRIGHTNESS[0]
         return self.number(value, verb), None if getattr(self.roles, error) is None else self.number(error, verb)
 
+    def compared(self, verb: str) -> tuple[str, str | None]:
+        """Return the parts of :meth:`brightness` to verbs that compare the values of epochs.
+
+        Raises
+        ------
+        PlanError
+            The fluxes are in units of which a zero point tells epoch by epoch.
+        """
+        if self.roles.zero_point is not None and self.roles.flux is not None:
+            raise PlanError(
+                f'{verb}: the fluxes "{self.roles.flux}" are in units that "{self.roles.zero_point}" tells epoch by '
+                f"epoch: bring them to one with .to_flux() first"
+            )
+        return self.brightness(verb)
+
     def measured(self, verb: str) -> tuple[str, str]:
         """Return the parts of :meth:`brightness`; raises PlanError where there are no errors, too."""
         value, error = self.brightness(verb)

@@ -39,7 +39,7 @@ class StructureFunction(Summary):
 
     def type(self, before: Shape) -> pa.DataType:
         """Return a nested column of lag, structure function and pairs."""
-        value, _ = before.brightness("structure_function")
+        value, _ = before.compared("structure_function")
         before.number("time", "structure_function")
         unit = before.unit(value)
         told = pa.field("structure", pa.list_(pa.float64()))

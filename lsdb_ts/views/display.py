@@ -12,7 +12,7 @@ import numpy as np
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles
-from lsdb_ts.views.epochs import Epochs
+from lsdb_ts.views.epochs import Epochs, stored_roles
 from lsdb_ts.views.sparkline import caption, sparkline
 from lsdb_ts.views.style import band_style
 
@@ -98,7 +98,10 @@ def nested_html(what: Any) -> str | None:
         return None
     if isinstance(what, pd.Series):
         return _table(what.to_frame(), None) if _nested_columns(what.to_frame()) else None
-    return _table(what, None) if what.columns.is_unique and _nested_columns(what) else what._repr_html_()
+    if not _nested_columns(what):
+        # As pandas shows it: nested-pandas would write structs, such as features, in full.
+        return str(pd.DataFrame(what)._repr_html_())
+    return _table(what, None) if what.columns.is_unique else what._repr_html_()
 
 
 def _nested_columns(frame: pandas.DataFrame) -> list[int]:
@@ -128,8 +131,7 @@ def _table(frame: pandas.DataFrame, roles: Roles | None) -> str:
 
     def picture(cell: re.Match[str]) -> str:
         row, column = int(cell[2]), int(cell[1])
-        stored = frame.attrs.get("roles", {}).get(str(frame.columns[column]))
-        return _cell(frame.iloc[row, column], roles or (Roles(**stored) if stored else None))
+        return _cell(frame.iloc[row, column], roles or stored_roles(frame, str(frame.columns[column])))
 
     return _CELL.sub(picture, html)
 

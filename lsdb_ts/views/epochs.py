@@ -11,12 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.schema import Roles, find, unit_of
+from lsdb_ts.schema import AB_NJY, IN_NJY, Roles, find, unit_of
 
-AB_ZERO_NJY = 31.4
-"""AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
 _PER_MAG = 2.5 / np.log(10.0)
-_IN_NJY = {"nJy": 1.0, "uJy": 1e3, "µJy": 1e3, "μJy": 1e3, "microJy": 1e3, "mJy": 1e6, "Jy": 1e9}
 _DETECTED_SIGMA, _LIMIT_SIGMA = 3.0, 5.0
 """Fluxes below the first are upper limits of the second, as ZTF's forced photometry service advises (Masci et al. 2023,
 arXiv:2305.16279)."""
@@ -24,6 +21,7 @@ _NO_MAGNITUDE = 90.0
 """Magnitudes this far from 0 (99, -99.99, -999) are what surveys write where they have none."""
 _FAR_IN_TIME_DAYS = 30_000.0
 """Epochs this far from the median one carry no time of a measurement, but a 0 or the like."""
+_ONE_OF_MANY = 'take one, as in frame["lc"].iloc[0], or draw several with plot_lightcurves'
 _ZTF_FILTERS = {"1": "zg", "2": "zr", "3": "zi"}
 """What the numbers in ``fid`` stand for."""
 
@@ -95,7 +93,8 @@ class Epochs:
             lacks = "time" if known.time is None else "flux or magnitude"
             raise PlanError(
                 f"a light curve with the columns {', '.join(columns) or '(none)'}: none is known as its {lacks}; "
-                'say which, for example roles=Roles(time="mjd", band="filter", mag="mag", mag_error="magerr")'
+                'say which, for example roles=Roles(time="mjd", band="filter", mag="mag", mag_error="magerr"); of a '
+                f"frame of objects, {_ONE_OF_MANY}"
             )
         for column in (c for _, c in known.items() if c not in columns and c in (known.time, value)):
             raise PlanError(f'the light curve has no column "{column}"; {did_you_mean(column, columns)}')
@@ -123,7 +122,7 @@ class Epochs:
         """
         if self.is_mag:
             return self
-        if self.unit is not None and self.unit not in _IN_NJY:
+        if self.unit is not None and self.unit not in IN_NJY:
             raise PlanError(
                 f"fluxes in {self.unit} cannot be turned into AB magnitudes: need nJy (or a zero point, "
                 'roles=Roles(zero_point="...")); plot them with as_mag=False'
@@ -134,16 +133,16 @@ class Epochs:
         flux = np.where(known.value > 0, known.value, np.nan)
         return replace(
             known,
-            value=AB_ZERO_NJY - 2.5 * np.log10(flux),
+            value=AB_NJY - 2.5 * np.log10(flux),
             error=_PER_MAG * known.error / flux,
-            limit=AB_ZERO_NJY - 2.5 * np.log10(np.where(limit > 0, limit, np.nan)),
+            limit=AB_NJY - 2.5 * np.log10(np.where(limit > 0, limit, np.nan)),
             is_mag=True,
             unit="AB",
         )
 
     def in_njy(self) -> Epochs:
         """Return fluxes of a known unit in nJy; others, and magnitudes, as they are."""
-        per_unit = 1.0 if self.is_mag else _IN_NJY.get(self.unit or "", 1.0)
+        per_unit = 1.0 if self.is_mag else IN_NJY.get(self.unit or "", 1.0)
         if per_unit == 1.0:
             return self
         scaled = {name: getattr(self, name) * per_unit for name in ("value", "error", "limit")}
@@ -172,10 +171,16 @@ def _brightness(
     values, errors = read(known.flux), read(known.flux_error)
     if unit is None and known.flux in {"psfFlux", "psfDiffFlux"}:
         unit = "nJy"
-    if known.zero_point in columns and unit not in _IN_NJY:
-        per_unit = 10 ** ((AB_ZERO_NJY - magnitudes(known.zero_point)) / 2.5)
+    if known.zero_point in columns and unit not in IN_NJY:
+        per_unit = 10 ** ((AB_NJY - magnitudes(known.zero_point)) / 2.5)
         values, errors, unit = values * per_unit, errors * per_unit, "nJy"
-    return values, errors, 10 ** ((AB_ZERO_NJY - limits) / 2.5) / _IN_NJY.get(unit or "", np.nan), unit
+    return values, errors, 10 ** ((AB_NJY - limits) / 2.5) / IN_NJY.get(unit or "", np.nan), unit
+
+
+def stored_roles(frame: Any, column: str) -> Roles | None:
+    """Return the roles of the parts of a nested column that a frame of a catalog carries with it, or None."""
+    stored = getattr(frame, "attrs", {}).get("roles", {}).get(column)
+    return Roles(**stored) if stored else None
 
 
 def _columns(curve: Any) -> tuple[dict[str, NDArray[Any]], Any]:
@@ -189,10 +194,13 @@ def _columns(curve: Any) -> tuple[dict[str, NDArray[Any]], Any]:
         return {name: _array(curve.column(name)) for name in curve.schema.names}, curve.schema
     if isinstance(curve, Mapping):
         return {str(name): np.asarray(column) for name, column in curve.items()}, None
+    if hasattr(curve, "columns") and hasattr(curve, "dtype"):
+        raise PlanError(f"a column of {len(curve):,} light curves is not one of them: {_ONE_OF_MANY}")
     if hasattr(curve, "columns") and hasattr(curve, "to_numpy"):
         return {str(name): curve[name].to_numpy() for name in curve.columns}, None
     raise PlanError(
-        f"a {type(curve).__name__} is not a light curve: need a DataFrame, an Arrow table or a mapping of arrays"
+        f"a {type(curve).__name__} is not a light curve: need a DataFrame, an Arrow table or a mapping of arrays; of "
+        f"many objects, {_ONE_OF_MANY}"
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.schema import Roles, is_nested, require
-from lsdb_ts.views.epochs import Epochs
+from lsdb_ts.views.epochs import Epochs, stored_roles
 from lsdb_ts.views.lightcurve import (
     Unit,
     against_phase,
@@ -42,6 +42,7 @@ class Panel:
     note: str
     curve: Any
     period_days: float | None
+    roles: Roles | None = None
 
 
 def plot_lightcurves(
@@ -61,9 +62,10 @@ def plot_lightcurves(
 
     Parameters
     ----------
-    curves : mapping, pandas.DataFrame, pyarrow.Table or Catalog
+    curves : mapping, pandas.DataFrame, pyarrow.Table, Catalog or LightCurveVerbs
         Title -> light curve, each in a shape that :func:`plot_lightcurve` takes; or the rows of objects with a nested
-        column, of which the first ones are drawn. A catalog computes these rows, and of them what is drawn.
+        column, of which the first ones are drawn. A catalog computes these rows, and of them what is drawn; so do
+        ``catalog.curves("lc")`` and its steps.
     period_days : str or mapping, optional
         Column that holds the period of each object in days, as ``"period"`` or ``"features_multiband.period"``, or
         title -> period. Curves with a period are folded on it, the others drawn against time.
@@ -93,6 +95,10 @@ def plot_lightcurves(
     """
     if not 1 <= limit <= MOST:
         raise PlanError(f"limit={limit}: need 1 to {MOST} light curves in a figure")
+    if n_columns is not None and n_columns < 1:
+        raise PlanError(f"n_columns={n_columns}: need 1 at least")
+    if hasattr(curves, "catalog") and hasattr(curves, "steps"):
+        curves, lightcurve = curves.catalog, curves.column
     panels = _panels(curves, period_days, titles, lightcurve, limit)
     if not panels:
         raise PlanError("no light curves to plot: need at least one, in a mapping of title -> light curve or in rows")
@@ -104,7 +110,7 @@ def plot_lightcurves(
     size = (width * wide, max(0.66 * width, 1.9) * rows + 0.4)
     figure, grid = pyplot().subplots(rows, wide, figsize=size, layout="constrained", squeeze=False)
     axes = grid.flat[: len(panels)]
-    layers = [(read_epochs(panel.curve, roles, as_mag),) for panel in panels]
+    layers = [(read_epochs(panel.curve, roles or panel.roles, as_mag),) for panel in panels]
     shared = flux_scale([epochs for (epochs,) in layers]) if share_y else None
     for ax, panel, epochs in zip(axes, panels, layers, strict=True):
         _draw(ax, panel, epochs, shared or flux_scale(epochs), width)
@@ -134,7 +140,8 @@ def _panels(
     if period_days is not None and not isinstance(period_days, str):
         raise PlanError("periods by title need light curves by title; of rows, name the column with the periods")
     named = [titles] if isinstance(titles, str) else titles
-    return list(_panels_of_rows(*_rows(curves, lightcurve, named, period_days, limit), period_days))
+    table, nested, titled = _rows(curves, lightcurve, named, period_days, limit)
+    return list(_panels_of_rows(table, nested, titled, period_days, stored_roles(curves, nested)))
 
 
 def _rows(
@@ -186,13 +193,15 @@ def _nested(schema: pa.Schema, name: str | None) -> str:
     return name or nested[0]
 
 
-def _panels_of_rows(table: pa.Table, nested: str, titles: Sequence[str], period: str | None) -> Iterator[Panel]:
+def _panels_of_rows(
+    table: pa.Table, nested: str, titles: Sequence[str], period: str | None, roles: Roles | None
+) -> Iterator[Panel]:
     curves = table.column(nested)
     words = [_values(table, name) for name in titles]
     periods = _values(table, period) if period else [None] * table.num_rows
     for i in range(table.num_rows):
         told = [_text(column[i]) for column in words] or [f"row {i}"]
-        yield Panel(told[0], ", ".join(told[1:]), curves[i], _period(periods[i]))
+        yield Panel(told[0], ", ".join(told[1:]), curves[i], _period(periods[i]), roles)
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

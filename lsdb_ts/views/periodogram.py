@@ -148,10 +148,10 @@ def plot_periodogram(
     best = 1.0 / period_days if period_days is not None else _best(samples, power, grid, independent)
     note = _note(samples, power, grid, best, independent, chosen=period_days is not None)
     title(axes[0], heading or "Periodogram", note)
-    dress(axes[0])
     if not power.any() or best is None:
-        axes[0].text(0.5, 0.5, "too few epochs", transform=axes[0].transAxes, ha="center", va="center", color=SOFT_INK)
+        _say_too_few(axes[0])
     else:
+        dress(axes[0])
         levels = samples.power_at(false_alarm, grid, independent) if samples is not None else np.empty(0)
         _draw_power(axes[0], grid, power, levels, against)
         _mark(axes[0], best, grid, against)
@@ -159,9 +159,18 @@ def plot_periodogram(
     if window and samples is not None and grid.count:
         _draw_window(axes[1], samples, grid, against)
         axes[0].set_xlabel("")
+    elif window:
+        _say_too_few(axes[1])
     if folded and best is not None:
         plot_folded(curve, 1.0 / best, heading="Fold", as_mag=as_mag, roles=roles, ax=axes[-1])
+    elif folded:
+        _say_too_few(axes[-1])
     return axes
+
+
+def _say_too_few(ax: Any) -> None:
+    dress(ax)
+    ax.text(0.5, 0.5, "too few epochs", transform=ax.transAxes, ha="center", va="center", color=SOFT_INK)
 
 
 def _power_of(

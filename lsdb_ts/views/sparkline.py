@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from lsdb_ts.schema import Roles
 from lsdb_ts.views.epochs import Epochs
-from lsdb_ts.views.style import band_style
+from lsdb_ts.views.style import SOFT_INK, band_style
 from lsdb_ts.views.thinning import extremes
 
 _PER_PIXEL = 1.1
 """Of light curves with more epochs than this for each pixel across, the extremes of each stretch of time are drawn."""
+_NOTHING = '<text x="{x:g}" y="{y:g}" font-size="11" text-anchor="middle" fill="{ink}">no epochs</text>'
 _POLYGONS: dict[str, tuple[int, float, float]] = {
     "^": (3, -90.0, 1.0),
     "v": (3, 90.0, 1.0),
@@ -71,6 +72,8 @@ def sparkline(curve: Any, *, width: int = 180, height: int = 44, roles: Roles | 
         look = band_style(band, epochs.bands)
         marks.append(_marks(x[places], y[places], look.marker, look.colour, size))
     zero = "" if epochs.is_mag else _zero_line(epochs.value[rows], width, height)
+    if not rows.any():
+        marks = [_NOTHING.format(x=width / 2, y=height / 2 + 4, ink=SOFT_INK)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" aria-label="{told}"><title>{told}</title>'

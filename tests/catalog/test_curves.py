@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from astropy import units as u
+from astropy.time import Time
 
+import lsdb_ts as lt
 from lsdb_ts.catalog import Catalog
 from lsdb_ts.errors import PlanError, RunError
 from lsdb_ts.lightcurves.choosing import Good
@@ -245,6 +248,19 @@ def test_forced_photometry_is_merged_with_detections(survey):
         survey.curves("detections").merge(other.curves("lc"))
 
 
+def test_after_several_merges_epochs_still_tell_their_column(survey):
+    both = survey.curves("lc").in_bands("g").assign("g").curves("lc").in_bands("r").assign("r")
+    g, r, rest = both.curves("g"), both.curves("r"), both.curves("detections")
+    one = epochs_of(g.merge(r).merge(rest).assign("all"), "all")
+    other = epochs_of(rest.merge(g.merge(r)).assign("all"), "all")
+    counts = {name: len(epochs_of(both, name)) for name in ("g", "r", "detections")}
+    for found in (one, other):
+        assert found["source"].value_counts().to_dict() == counts
+        assert set(found.loc[found["source"] == "g", "band"]) == {"g"}
+    alone = g.merge(r).merge(rest).assign("all")[["objectId", "all.source"]]
+    assert sorted(epochs_of(alone, "all")["source"]) == sorted(one["source"])
+
+
 def test_epochs_become_rows_and_rows_become_epochs_again(survey):
     steps = survey.curves("lc").query("band == 'g'").sort()
     rows = steps.explode(["objectId", "mag"])
@@ -308,6 +324,23 @@ def test_what_cannot_be_exploded_is_told(survey):
     both = survey.assign(visit="mag", visit_lc="mag")
     with pytest.raises(PlanError, match=r'two columns would be called "visit_lc".*rename'):
         both.curves("lc").explode(["visit", "visit_lc"])
+
+    named = in_memory(TABLE, "survey").assign(visit="mag", **{"lc.visit_lc": "lc.psfFlux"})
+    with pytest.raises(PlanError, match=r'two columns would be called "visit_lc".*rename'):
+        named.curves("lc").explode("visit")
+
+
+def test_without_an_id_all_base_columns_are_repeated():
+    stars = pd.DataFrame({"star": [1, 2], "ra": [10.0, 20.0], "dec": [0.0, 0.0], "period": [0.5, 0.6]})
+    epochs = pd.DataFrame({"star": [1, 2, 2], "mjd": [1.0, 2.0, 3.0], "mag": [20.0, 21.0, 22.0]})
+    rows = lt.from_dataframe(stars).nest(epochs, on="star").curves().explode().compute()
+    assert sorted(rows[["star", "period", "mjd"]].to_numpy().tolist()) == [[1, 0.5, 1.0], [2, 0.6, 2.0], [2, 0.6, 3.0]]
+
+
+def test_days_may_be_quantities(survey):
+    lc = survey.curves("lc")
+    assert lc.last(days=1 * u.week).steps == lc.last(days=7.0).steps
+    assert lc.bin(36 * u.h).fold(2 * u.d).steps == lc.bin(1.5).fold(2.0).steps
 
 
 def test_a_part_named_as_a_base_column_is_kept_under_another_name(survey):
@@ -469,11 +502,34 @@ def test_the_column_is_found_where_there_is_no_doubt():
         (lambda lc: lc.to_magnitude().to_magnitude(), 'the role "flux"'),
         (lambda lc: lc.drop_duplicates("colour"), 'no part "colour"'),
         (lambda lc: lc.in_bands(1), "are not string"),
+        (lambda lc: lc.in_bands(["g", "r"]), r'name each as it is stored, as in in_bands\("g", "r"\)'),
+        (lambda lc: lc.in_bands(), "no bands are named"),
+        (lambda lc: lc.last(2.5), "a number of epochs"),
+        (lambda lc: lc.between(60_010, 60_000), "to a later one; got 60010.0 to 60000.0"),
+        (lambda lc: lc.bin("1d"), "width_days='1d' is no time"),
+        (lambda lc: lc.between(Time(60_000.0, format="mjd")), "between=<Time object.* is no time.*its .mjd"),
+        (lambda lc: lc.first_days(3 * u.m), "days=<Quantity 3. m> is no time"),
+        (lambda lc: lc.merge(None), r'as catalog.curves\("..."\), and not a NoneType'),
+        (lambda lc: lc.structure_function(10), "at least two of them"),
+        (lambda lc: lc.features("fast"), "features takes a FeatureSet.*not 'fast'"),
+        (lambda lc: lc.window_features("fast", 10.0), "window_features takes a FeatureSet"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_computed(verb, message):
     with pytest.raises(PlanError, match=message):
         verb(in_memory(TABLE, "survey").curves("lc"))
+
+
+def test_verbs_that_light_curves_have_not_are_told():
+    lc = in_memory(TABLE, "survey").curves("lc").last(3)
+    with pytest.raises(AttributeError, match=r'"head" is a verb of catalogs: \.assign\(\)\.head'):
+        lc.head()
+    with pytest.raises(AttributeError, match='no verb "fltr" on light curves'):
+        lc.fltr()
+    with pytest.raises(AttributeError, match='no verb "lasts" on light curves; did you mean "last"'):
+        lc.lasts(3)
+    assert not hasattr(lc, "_repr_html_")
+    assert pickle.loads(pickle.dumps(lc)).steps == lc.steps
 
 
 def test_a_catalog_of_no_rows_has_the_same_schema():

@@ -55,6 +55,13 @@ def test_power_of_magnitudes_is_that_of_their_fluxes():
         np.testing.assert_allclose(feature.compute(in_mag), feature.compute(in_flux), rtol=1e-9)
 
 
+def test_the_ratio_of_powers_is_null_where_nothing_varies_fast():
+    t = np.concatenate([np.arange(20.0), np.arange(300.0, 320.0)])
+    step = np.where(t < 100, 18.1, 18.2)
+
+    assert np.isnan(MhpsRatio().compute(curves_of((t, step, np.full(40, 0.02))))).all()
+
+
 def test_a_quasar_is_told_from_a_pulsator_of_the_same_scatter():
     # In g: tau 832 d, variance 0.033 mag^2.
     quasars = [walk(60, np.sqrt(0.5 * 10 ** (-4.10 + 2.92)), 10**2.92, seed=seed) for seed in range(20)]

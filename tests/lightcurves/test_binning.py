@@ -8,6 +8,10 @@ import pytest
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.binning import Bin
+from lsdb_ts.lightcurves.choosing import DropDuplicates
+from lsdb_ts.lightcurves.cleaning import Detrend, SigmaClip
+from lsdb_ts.lightcurves.photometry import ToFlux
+from lsdb_ts.lightcurves.structure import StructureFunction
 from lsdb_ts.schema import Roles
 from tests.lightcurves.curvecases import KINDS, after, awkward, close, each, number, shape
 
@@ -81,6 +85,20 @@ def test_magnitudes_are_binned_where_there_are_no_fluxes():
     like = shape({"mjd": pa.float64(), "m": pa.float64(), "e": pa.float64()}, Roles(time="mjd", mag="m", mag_error="e"))
     (found,) = after(Bin(1.0), [[{"mjd": 5.1, "m": 20.0, "e": 0.1}, {"mjd": 5.3, "m": 21.0, "e": 0.2}]], like)
     close([found], [[{"mjd": 5.14, "m": 20.2, "e": 0.1 / math.sqrt(1.25), "n": 2}]])
+
+
+@pytest.mark.parametrize(
+    "step",
+    [SigmaClip(), SigmaClip(about="weighted"), Detrend(), Detrend(median_days=5.0), DropDuplicates("smallest_error")],
+)
+def test_fluxes_of_different_zero_points_are_not_compared(step):
+    roles = Roles(time="time", flux="psfFlux", flux_error="psfFluxErr", zero_point="zp")
+    like = shape({**KINDS, "zp": pa.float64()}, roles)
+    with pytest.raises(PlanError, match=r'"zp" tells epoch by epoch: bring them to one with \.to_flux\(\) first'):
+        step.shape(like)
+    with pytest.raises(PlanError, match=r"structure_function.*\.to_flux\(\) first"):
+        StructureFunction((1.0, 2.0)).type(like)
+    assert step.shape(ToFlux().shape(like)).roles.flux == "flux"
 
 
 def test_fluxes_of_different_zero_points_are_not_averaged():

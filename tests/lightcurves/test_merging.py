@@ -150,5 +150,16 @@ def test_what_does_not_belong_together_is_told():
         Merge(Pipeline("lc", shape({**FORCED, "psfFlux": pa.float32()}, ROLES)), ("a", "b")).shape(shape())
 
 
+def test_fluxes_with_zero_points_are_not_merged_with_others():
+    kinds = {**KINDS, "zp": pa.float64()}
+    scaled = shape(
+        kinds, Roles(time="time", band="band", flux="psfFlux", flux_error="psfFluxErr", zero_point="zp"), None
+    )
+    with pytest.raises(PlanError, match=r"one has fluxes with zero points.*\.to_flux\(\)"):
+        Pipeline("lc", shape()).then(Merge(Pipeline("other", scaled), ("lc", "other")))
+    made = Pipeline("lc", shape()).then(ToFlux()).then(Merge(Pipeline("other", scaled, (ToFlux(),)), ("lc", "other")))
+    assert made.shape.unit("flux") == "nJy"
+
+
 def _with_unit_of_forced() -> Shape:
     return shape()

@@ -104,8 +104,32 @@ def test_a_frame_is_drawn_with_roles_for_its_names():
     axes = plot_lightcurves(frame, roles=roles, limit=2)
     assert headings(axes) == ["100", "101"]
     assert [t.get_text() for t in axes[0].figure.legends[0].get_texts()] == ["g", "r"]
-    with pytest.raises(PlanError, match="none is known as its time"):
+    frame.attrs.clear()
+    with pytest.raises(PlanError, match=r"none is known as its time.*of a frame of objects, take one"):
         plot_lightcurves(frame)
+
+
+def test_a_frame_of_a_catalog_knows_its_roles():
+    catalog = lt.from_dataframe(table_of(3), ra="ra", dec="dec", name="stars")
+    axes = plot_lightcurves(catalog.compute())
+    assert sorted(headings(axes)) == ["100", "101", "102"]
+    assert [t.get_text() for t in axes[0].figure.legends[0].get_texts()] == ["g", "r"]
+
+
+def test_steps_with_light_curves_are_drawn():
+    catalog = lt.from_dataframe(table_of(3), ra="ra", dec="dec", name="stars")
+    axes = plot_lightcurves(catalog.curves("lc").in_bands("g"), period_days="found.period")
+    assert sorted(headings(axes)) == ["100", "101", "102"]
+    assert {len(ax.containers[0].lines[0].get_xdata()) for ax in axes} == {N // 2}
+    assert {t.get_text() for t in axes[0].figure.legends[0].get_texts()} == {"g"}
+
+
+def test_a_column_of_light_curves_is_not_one():
+    frame = lt.from_dataframe(table_of(3), ra="ra", dec="dec", name="stars").compute()
+    with pytest.raises(PlanError, match=r"a column of 3 light curves is not one of them.*plot_lightcurves"):
+        lt.plot_lightcurve(frame["lc"])
+    with pytest.raises(PlanError, match="n_columns=0: need 1 at least"):
+        plot_lightcurves(frame, n_columns=0)
 
 
 def test_scales_are_free_or_shared():

@@ -164,6 +164,8 @@ def test_too_few_epochs_are_told(star):
     for curve in (few, {name: values[:0] for name, values in star.items()}):
         (ax,) = plot_periodogram(curve)
         assert "too few epochs" in labels(ax)
+    below = plot_periodogram(curve, window=True, folded=True)[1:]
+    assert all("too few epochs" in labels(ax) for ax in below)
     constant = {**star, "mag": np.full(160, 18.0)}
     assert "too few epochs" in labels(plot_periodogram(constant)[0])
 

@@ -99,8 +99,10 @@ def test_flagged_epochs_and_limits_are_counted_and_left_out():
     assert [len(marks(d)) for d in paths.values()] == [2]
 
 
-def test_a_curve_without_epochs_is_an_empty_picture():
-    assert drawn(sparkline({"mjd": [], "mag": []}))[0] == "no epochs"
+def test_a_curve_without_epochs_says_so():
+    empty = sparkline({"mjd": [], "mag": []})
+    assert drawn(empty)[0] == "no epochs"
+    assert ">no epochs</text>" in empty
 
 
 def test_a_frame_shows_its_light_curves_and_keeps_pandas_table():
@@ -131,9 +133,12 @@ def test_a_nested_column_that_is_no_light_curve_is_told_in_words():
     assert "<svg" not in html
 
 
-def test_a_frame_without_nested_columns_is_shown_as_ever():
+def test_a_frame_without_nested_columns_is_shown_as_pandas_shows_it():
     frame = frame_of(2)[["objectId", "name"]]
-    assert nested_html(frame) == frame._repr_html_()
+    frame["features_g"] = [{f"feature_{i}": 1.0 for i in range(80)}] * 2
+    assert nested_html(frame) == pd.DataFrame(frame)._repr_html_()
+    assert "feature_1" in nested_html(frame)
+    assert "feature_70" not in nested_html(frame)
     assert nested_html(frame_of(2)["objectId"]) is None
     with pd.option_context("display.notebook_repr_html", False):
         assert nested_html(frame_of(2)) is None

@@ -12,8 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_bands, check_each, check_lengths
 
 GAUSSIAN_K = 0.798
 """Stetson's K of a Gaussian, ``sqrt(2 / pi)`` as rounded in the paper."""
@@ -57,7 +56,8 @@ def welch_stetson(
     ([2], [1.414], [1.0])
     """
     check_lengths(offsets, time_days, values, errors)
-    _check_bands(offsets, n_bands)
+    check_bands(offsets, n_bands)
+    check_each(offsets.size - 1, centres)
     n_objects = (offsets.size - 1) // n_bands
     pairs, j, k = np.zeros(n_objects, np.int64), np.full(n_objects, np.nan), np.full(n_objects, np.nan)
     _all_pairs(time_days, values, errors, offsets, centres, n_bands, within_days, pairs, j, k)
@@ -88,7 +88,7 @@ def pair_bands(
     (array([0]), array([1]), array([3]))
     """
     check_lengths(offsets, time_days)
-    _check_bands(offsets, n_bands)
+    check_bands(offsets, n_bands)
     return _nearest_pairs(time_days, offsets, n_bands, one, other, within_days)
 
 
@@ -124,8 +124,9 @@ def values_at(
     array([[1.25]])
     """
     check_lengths(offsets, time_days, values)
-    _check_bands(offsets, n_bands)
-    found = np.full((offsets.size - 1) // n_bands * n_bands, np.nan)
+    check_bands(offsets, n_bands)
+    check_each((offsets.size - 1) // n_bands, moments_days)
+    found = np.full(offsets.size - 1, np.nan)
     _values_at(time_days, values, offsets, np.repeat(moments_days, n_bands), longest_gap_days, near_days, found)
     return found.reshape(-1, n_bands)
 
@@ -159,7 +160,7 @@ def brightest_times(
     [0.5]
     """
     check_lengths(offsets, time_days, brightness, signal_to_noise)
-    _check_bands(offsets, n_bands)
+    check_bands(offsets, n_bands)
     found = np.full((offsets.size - 1) // n_bands, np.nan)
     _brightest(time_days, brightness, signal_to_noise, offsets[::n_bands].copy(), threshold, found)
     return found
@@ -198,15 +199,10 @@ def colour_slopes(
     array([0.5])
     """
     check_lengths(offsets, time_days, values, errors)
-    _check_bands(offsets, n_bands)
+    check_bands(offsets, n_bands)
     slopes = np.full((offsets.size - 1) // n_bands, np.nan)
     _colour_slopes(time_days, values, errors, *pairs, is_flux, slopes)
     return slopes
-
-
-def _check_bands(offsets: NDArray[np.int64], n_bands: int) -> None:
-    if (offsets.size - 1) % n_bands:
-        raise InputError(f"{offsets.size - 1} curves are not those of objects with {n_bands} bands each")
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

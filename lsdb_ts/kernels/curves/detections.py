@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdb_ts.kernels.curves.ranked import middle_of
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
 
 PEAKS = ("t_peak", "f_peak", "rise_time", "fade_time", "rise_slope", "fade_slope")
 """The columns of :func:`peaks`, in order."""
@@ -86,6 +86,7 @@ def surroundings(
     [[2.0, 0.0, 0.5, 1.0, 9.0, 8.5, 1.0, 2.0, 2.0]]
     """
     check_lengths(offsets, time_days, fluxes, signal_to_noise)
+    check_bands(offsets, n_bands)
     table = np.full((offsets.size - 1, len(SURROUNDINGS)), np.nan)
     _all_surroundings(time_days, fluxes, signal_to_noise, offsets, n_bands, threshold, table)
     return table

@@ -59,29 +59,33 @@ def group_by_band(starts, band, good, n_bands):  # type: ignore[no-untyped-def]
 def far_in_time(time_days, offsets, max_days):  # type: ignore[no-untyped-def]
     """Mark the epochs that lie further than ``max_days`` from the median epoch of their curve.
 
-    Curves that span less are not looked at. NaN times are not marked and do not count.
+    Curves that span less are not looked at. Times that are not finite are not marked and do not count.
     """
     far = np.zeros(time_days.size, np.bool_)
     for c in range(offsets.size - 1):
         start, stop = offsets[c], offsets[c + 1]
         low, high = math.inf, -math.inf
         for i in range(start, stop):
-            low, high = min(low, time_days[i]), max(high, time_days[i])
+            if math.isfinite(time_days[i]):
+                low, high = min(low, time_days[i]), max(high, time_days[i])
         if not high - low > max_days:
             continue
         curve = time_days[start:stop]
         middle = middle_of(np.sort(curve[np.isfinite(curve)]))
         for i in range(start, stop):
-            far[i] = abs(time_days[i] - middle) > max_days
+            far[i] = math.isfinite(time_days[i]) and abs(time_days[i] - middle) > max_days
     return far
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def usable(time_days, values, errors):  # type: ignore[no-untyped-def]
-    """Tell which epochs have a finite time, value and error, and an error above 0."""
+    """Tell which epochs have a finite time, value and error, and an error above 0 whose weight ``1 / e^2`` is a number.
+
+    Errors beyond 1e-154 to 1e154 have none: one such epoch would make all sums of its curve infinite.
+    """
     good = np.empty(time_days.size, np.bool_)
     for i in range(good.size):
-        good[i] = (
-            math.isfinite(time_days[i]) and math.isfinite(values[i]) and math.isfinite(errors[i]) and errors[i] > 0.0
-        )
+        weight = 1.0 / (errors[i] * errors[i])
+        known = math.isfinite(time_days[i]) and math.isfinite(values[i]) and math.isfinite(weight)
+        good[i] = known and errors[i] > 0.0 and weight > 0.0
     return good

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_each, check_lengths
 
 _GRID, _ROUNDS, _CONVERGED = 6, 60, 1e-7
 """Starting values of the time scale; steps at most; the gain in log likelihood of the last step."""
@@ -46,6 +46,7 @@ def drw_log_likelihood(
     [-1.2655]
     """
     check_lengths(offsets, time_days, values, errors)
+    check_each(offsets.size - 1, sigma, tau_days)
     found = np.empty(offsets.size - 1)
     _likelihoods(time_days, values, errors, offsets, sigma, tau_days, found)
     return found
@@ -115,6 +116,7 @@ def walk_chi2(
     [1.0, 1.0]
     """
     check_lengths(offsets, time_days, values, errors)
+    check_each(offsets.size - 1, variance, tau_days)
     chi2, chi2_false = np.full(offsets.size - 1, np.nan), np.full(offsets.size - 1, np.nan)
     _walk_chi2(time_days, values, errors, offsets, variance, tau_days, chi2, chi2_false)
     return chi2, chi2_false
@@ -164,7 +166,16 @@ def _likelihoods(t, x, e, offsets, sigma, tau, found):  # type: ignore[no-untype
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _likelihood(t, y, e, variance, tau, free_mean):  # type: ignore[no-untyped-def]
-    """Return the log likelihood, without its constant, and the mean, which is 0 or the most likely one.
+    """Return the log likelihood, without its constant, and the mean, which is 0 or the most likely one."""
+    logs, yy, yu, uu = _filtered(t, y, e, variance, tau)
+    if free_mean:
+        return -0.5 * (logs + yy - yu * yu / uu), yu / uu
+    return -0.5 * (logs + yy), 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _filtered(t, y, e, variance, tau):  # type: ignore[no-untyped-def]
+    """Return the log determinant of C, and ``y C^-1 y``, ``y C^-1 1``, ``1 C^-1 1``.
 
     A Kalman filter: ``m`` and ``p`` are what is expected of an epoch before it is seen, ``u`` what remains of a mean.
     """
@@ -181,9 +192,7 @@ def _likelihood(t, y, e, variance, tau, free_mean):  # type: ignore[no-untyped-d
             m = phi * (m + gain * v)
             u = 1.0 - phi * (1.0 - u + gain * u)
             p = variance + phi * phi * (p * (1.0 - gain) - variance)
-    if free_mean:
-        return -0.5 * (logs + yy - yu * yu / uu), yu / uu
-    return -0.5 * (logs + yy), 0.0
+    return logs, yy, yu, uu
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -305,28 +314,27 @@ def _walk_chi2(t, x, e, offsets, variance, tau, chi2, chi2_false):  # type: igno
         if b - a < 2 or not (variance[c] > 0.0 and tau[c] > 0.0):
             continue
         y = x[a:b] - x[a:b].mean()
-        value, _ = _likelihood(t[a:b], y, e[a:b], variance[c], tau[c], True)
+        _, _, yu, uu = _filtered(t[a:b], y, e[a:b], variance[c], tau[c])
+        # About the most likely mean: a sum of squares, where ``yy - yu^2 / uu`` may round to less than nothing.
+        _, squares, _, _ = _filtered(t[a:b], y - yu / uu, e[a:b], variance[c], tau[c])
         # What is expected of an epoch by those before it, and by those after it; together, by all others.
         before, after = np.empty(b - a), np.empty(b - a)
-        logs = _expected(t[a:b], e[a:b], variance[c], tau[c], before)
+        _expected(t[a:b], e[a:b], variance[c], tau[c], before)
         _expected(-t[a:b][::-1], e[a:b][::-1], variance[c], tau[c], after)
         trace = 0.0
         for i in range(b - a):
             latent = 1.0 / (1.0 / before[i] + 1.0 / after[b - a - 1 - i] - 1.0 / variance[c])
             trace += 1.0 / (latent + e[a + i] * e[a + i])
-        chi2[c] = (-2.0 * value - logs) / (b - a - 1)
+        chi2[c] = squares / (b - a - 1)
         chi2_false[c] = (y * y).mean() * trace / (b - a - 1)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _expected(t, e, variance, tau, expected):  # type: ignore[no-untyped-def]
-    """Fill the variance of each epoch's true value given the epochs before; return the log of the determinant."""
-    p, logs = variance, 0.0
+    """Fill the variance of each epoch's true value given the epochs before."""
+    p = variance
     for i in range(t.size):
         expected[i] = p
-        total = p + e[i] * e[i]
-        logs += math.log(total)
         if i + 1 < t.size:
             phi = math.exp((t[i] - t[i + 1]) / tau)
-            p = variance + phi * phi * (p * (1.0 - p / total) - variance)
-    return logs
+            p = variance + phi * phi * (p * (1.0 - p / (p + e[i] * e[i])) - variance)

@@ -70,6 +70,19 @@ def check_lengths(offsets: NDArray[np.int64], *columns: NDArray[np.float64]) -> 
         )
 
 
+def check_bands(offsets: NDArray[np.int64], n_bands: int) -> None:
+    """Raise InputError unless the curves are those of whole objects."""
+    if n_bands < 1 or (offsets.size - 1) % n_bands:
+        raise InputError(f"{offsets.size - 1} curves are not those of objects with {n_bands} bands each")
+
+
+def check_each(n: int, *columns: NDArray[np.generic]) -> None:
+    """Raise InputError unless every column has one number for each of n curves (or objects)."""
+    lengths = [column.shape[0] for column in columns]
+    if any(length != n for length in lengths):
+        raise InputError(f"numbers of {lengths} curves or objects do not fit offsets of {n} of them")
+
+
 def curve_statistics(
     time_days: NDArray[np.float64],
     values: NDArray[np.float64],
@@ -101,6 +114,7 @@ def curve_statistics(
     (2.0, 0.0)
     """
     check_lengths(offsets, time_days, values, errors)
+    check_bands(offsets, n_bands)
     for name in names:
         if name not in _PLACE_OF:
             raise InputError(f'there is no statistic "{name}"; {did_you_mean(name, STATISTICS)}')
@@ -186,8 +200,10 @@ def moments(x, e, w, out):  # type: ignore[no-untyped-def]
     """Fill the weights ``1 / e^2``, and mean_w .. err_mean in their places of ``out``."""
     n = x.size
     W, Y, X, E = 0.0, 0.0, 0.0, 0.0
+    # A loop that writes and sums is compiled twice; where its arrays lie in memory would decide on the rounding.
     for i in range(n):
         w[i] = 1.0 / (e[i] * e[i])
+    for i in range(n):
         W += w[i]
         Y += w[i] * x[i]
         X += x[i]

@@ -17,6 +17,8 @@ from lsdb_ts.kernels.curves.statistics import check_lengths
 
 _MARGIN_DAYS = 5.0
 """The windows of the Mexican hat never get narrower than six times this on each side."""
+_ROUNDING = 1e-13
+"""Of the largest distance from the mean: what is left of equal values when two means of them are subtracted."""
 
 
 def hat_power(
@@ -138,7 +140,9 @@ def _hat(t, f, e, mean, scale_days):  # type: ignore[no-untyped-def]
     """Return power and noise on one time scale, both relative to the mean."""
     s = 0.225 * scale_days / math.sqrt(2.0)
     window = 6.0 * max(s, _MARGIN_DAYS)
-    counted, squares, noise, first = 0, 0.0, 0.0, 0
+    counted, squares, noise, first, swing = 0, 0.0, 0.0, 0, 0.0
+    for i in range(t.size):
+        swing = max(swing, abs(f[i] - mean))
     for i in range(t.size):
         while t[first] <= t[i] - window:
             first += 1
@@ -156,7 +160,9 @@ def _hat(t, f, e, mean, scale_days):  # type: ignore[no-untyped-def]
             f2 += wide * (f[j] - mean)
         if near > 3:
             counted += 1
-            squares += (f1 / w1 - f2 / w2) ** 2
+            filtered = f1 / w1 - f2 / w2
+            # Where all neighbours are equal rounding would make up a power, and ratios to it are huge.
+            squares += filtered * filtered if abs(filtered) > _ROUNDING * swing else 0.0
             noise += e[i]
     noise /= counted * mean
     return squares / counted / (_filter_norm(s, window) * mean * mean), noise * noise

@@ -133,7 +133,11 @@ def copy_to(source, target):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _normal_equations(form, curve, u, H, g):  # type: ignore[no-untyped-def]
-    """Fill H = J'J (lower triangle) and g = J'r of residuals in units of their errors; return chi2."""
+    """Fill H = J'J (lower triangle) and g = J'r of residuals in units of their errors; return chi2.
+
+    Loops that sum write nothing: one that does both is compiled twice, with sums of other rounding, and where its
+    arrays happen to lie in memory decides which is run.
+    """
     code, blur, n_own, in_logs = form
     t, y, w, edges, used, values, slopes = curve
     n_shape, n_local = in_logs.size, in_logs.size + n_own
@@ -150,12 +154,14 @@ def _normal_equations(form, curve, u, H, g):  # type: ignore[no-untyped-def]
         values_and_slopes(code, t[start : edges[b + 1]], q, blur, values, slopes)
         for i in range(n):
             values[i] = y[start + i] - w[start + i] * values[i]
+        for i in range(n):
             chi2 += values[i] * values[i]
         for k in range(n_local):
             unit = q[k] if k < n_shape and in_logs[k] else 1.0
             row, force = k if k < n_shape else base + k, 0.0
             for i in range(n):
                 slopes[k, i] *= unit * w[start + i]
+            for i in range(n):
                 force += slopes[k, i] * values[i]
             g[row] += force
             for j in range(k + 1):

@@ -6,6 +6,8 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
+
 
 def false_alarm_probability(
     power: ArrayLike,
@@ -102,12 +104,11 @@ def effective_epochs(
     >>> round(float(n[0]), 1), bool(white[0])
     (21.0, False)
     """
-    return _effective(
-        np.ascontiguousarray(residuals, dtype=np.float64),
-        np.ascontiguousarray(weights, dtype=np.float64),
-        np.ascontiguousarray(offsets, dtype=np.int64),
-        n_bands,
-    )
+    edges = np.ascontiguousarray(offsets, dtype=np.int64)
+    left, w = (np.ascontiguousarray(column, dtype=np.float64) for column in (residuals, weights))
+    check_lengths(edges, left, w)
+    check_bands(edges, n_bands)
+    return _effective(left, w, edges, n_bands)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.curves.ranked import middle_of
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_bands, check_each, check_lengths
 from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior
 from lsdb_ts.kernels.periods.refinement import polish
 
@@ -95,6 +95,8 @@ def own_periods(
     numpy.ndarray of float64, shape (n_objects, n_bands)
     """
     check_lengths(offsets, time_days, values, errors)
+    check_bands(offsets, n_bands)
+    check_each((offsets.size - 1) // n_bands, period_days)
     found = np.full((period_days.shape[0], n_bands), np.nan)
     _own_periods((time_days, values, errors, offsets), np.ascontiguousarray(period_days), min_epochs, found)
     return found
@@ -185,7 +187,8 @@ def sort_by_phase(t, frequency, phase, places):  # type: ignore[no-untyped-def]
     starts, part = np.zeros(n + 1, np.int64), np.empty(n, np.int64)
     for i in range(n):
         phase[i] = (frequency * t[i]) % 1.0
-        part[i] = min(int(phase[i] * n), n - 1)
+        # A phase that is not a number has any place, but one within the array.
+        part[i] = max(min(int(phase[i] * n), n - 1), 0)
         starts[part[i] + 1] += 1
     for j in range(n):
         starts[j + 1] += starts[j]

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_each, check_lengths
 from lsdb_ts.kernels.fits.linear import backward, cholesky, forward
 from lsdb_ts.kernels.periods.grid import _grid
 from lsdb_ts.kernels.periods.periodogram import _power
@@ -67,6 +67,7 @@ def prewhiten(
     (3.7, 1.0)
     """
     check_lengths(offsets, time_days, values, errors)
+    check_each(offsets.size - 1, chosen)
     table = np.full((offsets.size - 1, PARAMETERS), np.nan)
     shortest, longest = period_range_days
     how = (float(shortest), float(longest), float(oversampling), int(max_frequencies))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
 from lsdb_ts.kernels.periods.aliases import Quality, alias_classes, widest_gap, window_power
 from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
 from lsdb_ts.kernels.periods.fourier import fit_series, series_prior, sinusoid_power
@@ -173,6 +173,7 @@ def search_periods(
     Periods
     """
     check_lengths(offsets, time_days, values, errors)
+    check_bands(offsets, n_bands)
     n_objects, s = (offsets.size - 1) // n_bands, settings
     if s.amplitude_ratios and len(s.amplitude_ratios) != n_bands:
         raise PlanError(f"the period search has {len(s.amplitude_ratios)} amplitude_ratios for {n_bands} bands")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsdb_ts.errors import InputError, PlanError
-from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.curves.grouping import usable
+from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
 
 _DISPERSION, _ENTROPY, _BOX = range(3)
 
@@ -115,13 +116,22 @@ def _each(kind, time_days, values, errors, offsets, n_bands, frequencies, n_bins
     t, x, e, f = (np.ascontiguousarray(part, dtype=np.float64) for part in (time_days, values, errors, frequencies))
     edges = np.ascontiguousarray(offsets, dtype=np.int64)
     check_lengths(edges, t, x, e)
-    if n_bands < 1 or (edges.size - 1) % n_bands:
-        raise PlanError(f"{edges.size - 1} bands are not a whole number of objects of {n_bands} bands")
+    check_bands(edges, n_bands)
+    wrong = np.flatnonzero(~usable(t, x, e))
+    if wrong.size:
+        row = wrong[0]
+        raise InputError(
+            f"epoch {row} has the time {t[row]}, value {x[row]} and error {e[row]}: a fold takes finite numbers, and "
+            "errors above 0; leave such epochs out first"
+        )
     if n_bins < 2 or n_more < 1:
         raise PlanError(
             f"a fold needs 2 bins or more, and 1 or more of what is tried on them; got {n_bins} and {n_more}"
         )
     n_objects = (edges.size - 1) // n_bands
+    with np.errstate(over="ignore", invalid="ignore"):
+        # So many cycles that they are no number have no phase.
+        f = np.where(np.isfinite(f * (np.ptp(t) if t.size else 0.0)), f, np.nan)
     if f.ndim == 1:
         f = np.broadcast_to(f, (n_objects, f.size))
     if f.ndim != 2 or f.shape[0] != n_objects:

@@ -122,6 +122,29 @@ def test_chi2_of_a_given_walk_is_that_of_the_dense_matrix():
         assert false[c] == pytest.approx(x[a:b].var() * np.trace(inverse) / (b - a - 1), rel=1e-8)
 
 
+def test_chi2_of_what_does_not_vary_is_not_negative():
+    rng = np.random.default_rng(10)
+    n = 40
+    t = np.sort(rng.uniform(0, 2000, (200, n)), axis=1).ravel()
+    e = 10.0 ** rng.uniform(-6, 3, t.size)
+    x = np.repeat(10.0 ** rng.uniform(-3, 6, 200), n)
+    offsets, variance = np.arange(201) * n, 10.0 ** rng.uniform(-8, 4, 200)
+    chi2, false = walk_chi2(t, x, e, offsets, variance, np.full(200, 800.0))
+
+    assert (chi2 >= 0).all()
+    assert (false >= 0).all()
+    assert chi2.max() < 1e-6
+
+
+def test_chi2_does_not_know_of_the_zero_point():
+    t, x, e, offsets = walks(11)
+    e[::7] *= 1e-4
+    known = np.full(12, 0.09), np.full(12, 40.0)
+    plain, moved = walk_chi2(t, x, e, offsets, *known), walk_chi2(t, x + 1000, e, offsets, *known)
+
+    np.testing.assert_allclose(moved, plain, rtol=1e-6)
+
+
 def iar_cost(phi, t, x, e):
     y = x - x.mean()
     if not 0 < phi < 1:
@@ -160,3 +183,5 @@ def test_equal_values_have_no_phi():
 def test_columns_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="do not fit offsets"):
         fit_drw(np.arange(4.0), np.ones(3), np.ones(4), np.array([0, 4]))
+    with pytest.raises(InputError, match=r"numbers of \[2, 1\] curves or objects do not fit offsets of 1 of them"):
+        walk_chi2(np.arange(4.0), np.ones(4), np.ones(4), np.array([0, 4]), np.ones(2), np.ones(1))

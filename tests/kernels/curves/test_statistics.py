@@ -270,3 +270,33 @@ def test_epochs_that_are_not_finite_or_have_no_positive_error_are_not_usable():
     errors = np.array([*[1.0] * 6, *bad, 0.0, 0.5])
 
     assert usable(times, values, errors).tolist() == [False] * 10 + [True]
+
+
+def test_errors_whose_weight_is_no_number_are_not_usable():
+    one = np.ones(6)
+
+    errors = np.array([1e-200, 1e-100, 1.0, 1e100, 1e200, -1.0])
+    assert usable(one, one, errors).tolist() == [False, True, True, True, False, False]
+
+
+def test_times_that_are_not_finite_hide_no_absurd_one():
+    for wrong in (np.nan, np.inf, -np.inf):
+        times = np.array([wrong, 60000.0, -2409998.5, 60010.0, 60020.0, wrong])
+        assert far_in_time(times, np.array([0, 6]), 36525.0).tolist() == [False, False, True, False, False, False]
+    assert not far_in_time(np.array([np.inf, -np.inf]), np.array([0, 2]), 36525.0).any()
+
+
+@pytest.mark.parametrize("n", [3, 70, 200])
+def test_what_is_not_finite_is_sorted_to_the_end_and_nothing_is_written_behind_it(n):
+    values = np.arange(float(n))[::-1].copy()
+    values[[0, n // 2, n - 1]] = np.inf, np.nan, -np.inf
+    room = np.full(n + 8, 7.0)
+    sort_into(values, room[:n], np.empty(n))
+
+    assert (room[:n] == np.sort(np.where(np.isnan(values), np.inf, values))).all()
+    assert (room[n:] == 7.0).all()
+
+
+def test_curves_that_are_not_those_of_whole_objects_are_refused(curves):
+    with pytest.raises(InputError, match="86 curves are not those of objects with 4 bands"):
+        curve_statistics(*curves, n_bands=4)

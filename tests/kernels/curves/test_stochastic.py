@@ -70,6 +70,15 @@ def test_power_relative_to_a_mean_that_is_not_positive_is_undefined(curves):
     assert np.isnan(hat_power(t, f - 250, e, offsets)).all()
 
 
+def test_equal_neighbours_have_no_power_but_that_of_the_noise():
+    t = np.concatenate([np.arange(20.0), np.arange(300.0, 320.0)])
+    for steps in (np.zeros(40), np.where(t < 100, -0.1, 0.1)):
+        slow, fast = hat_power(t, 1.3 + steps, np.full(40, 0.02), np.array([0, 40]))
+
+        assert fast.item() == 0.0
+        assert slow.item() == pytest.approx(-((0.02 / (1.3 + steps).mean()) ** 2), rel=1e-6)
+
+
 def abbe(x):
     return len(x) / (2 * (len(x) - 1)) * (np.diff(x) ** 2).sum() / ((x - x.mean()) ** 2).sum()
 

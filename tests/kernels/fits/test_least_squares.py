@@ -213,6 +213,20 @@ def test_fluxes_of_any_size_and_errors_that_differ_are_fitted():
     np.testing.assert_allclose(np.median(fits.parameters[good], axis=0), truth * [1, 1, 1e-30, 1e-30], rtol=0.03)
 
 
+@pytest.mark.parametrize("model", [BAZIN, VILLAR, LENS], ids=lambda model: model.name)
+def test_a_fit_is_the_same_to_the_last_digit_wherever_its_arrays_lie_in_memory(model):
+    rng = np.random.default_rng(12)
+    t, y, e, offsets, _ = simulated(model, 30, n_epochs=90, error=20.0)
+    first = fit_curves(model, t, y, e, offsets)
+    for _ in range(12):
+        between = [np.empty(rng.integers(1, 3000)) for _ in range(40)]
+        columns = [column.copy() for column in (t, y, e)]
+        del between[::2]
+        again = fit_curves(model, *columns, offsets)
+        np.testing.assert_array_equal(again.parameters, first.parameters)
+        np.testing.assert_array_equal(again.errors, first.errors)
+
+
 def test_what_does_not_fit_together_is_refused():
     t = np.arange(4.0)
     with pytest.raises(InputError, match="do not fit offsets"):

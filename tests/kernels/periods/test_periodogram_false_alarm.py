@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.periods.false_alarm import effective_epochs, false_alarm_probability
 from lsdb_ts.kernels.periods.grid import FrequencyGrid
 from lsdb_ts.kernels.periods.periodogram import MultibandModel, multiband_powers
@@ -106,3 +107,10 @@ def test_bands_are_not_correlated_with_each_other_and_single_epochs_not_with_any
     assert n.tolist() == [40.0, 0.0]
     assert white.tolist() == [True, True]
     assert alone.tolist() == [3.0]
+
+
+def test_residuals_that_do_not_fit_their_offsets_are_refused():
+    with pytest.raises(InputError, match="do not fit offsets"):
+        effective_epochs([1.0, 2.0, 3.0], np.ones(3), [0, 4], 1)
+    with pytest.raises(InputError, match="1 curves are not those of objects with 2 bands"):
+        effective_epochs([1.0, 2.0, 3.0], np.ones(3), [0, 3], 2)

@@ -134,7 +134,7 @@ def test_values_in_single_precision_and_another_unit_say_the_same(method):
 
 def test_arguments_that_do_not_fit_are_refused():
     curve = star(7)
-    with pytest.raises(PlanError, match="not a whole number"):
+    with pytest.raises(InputError, match="4 curves are not those of objects with 3 bands"):
         phase_dispersion(*curve, 3, FREQUENCIES)
     with pytest.raises(InputError, match=r"shape \(2, 1\) do not fit 1 objects"):
         phase_dispersion(*curve, 4, [[0.8], [0.7]])
@@ -142,3 +142,15 @@ def test_arguments_that_do_not_fit_are_refused():
         conditional_entropy(*curve, 4, FREQUENCIES, 1)
     with pytest.raises(InputError, match="do not fit offsets"):
         box_least_squares(curve[0][:-1], *curve[1:], 4, FREQUENCIES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_epochs_without_a_phase_are_refused_and_frequencies_without_one_give_nothing(method):
+    t, x, e, offsets = star(8)
+    plain, endless = method(t, x, e, offsets, 4, [0.8, 1e308])[0]
+    t[3] = np.nan
+
+    assert np.isfinite(plain)
+    assert np.isnan(endless)
+    with pytest.raises(InputError, match=r"epoch 3 has the time nan.*leave such epochs out"):
+        method(t, x, e, offsets, 4, FREQUENCIES)
