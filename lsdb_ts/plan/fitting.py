@@ -15,6 +15,9 @@ _LEAST_GAIN = 0.75
 """Where several quarters of a pixel are too large, the largest has to take less than this part of what the pixel takes
 beyond its buffers: else they all read the same row groups, and finer pixels would, too."""
 
+_LEAST_BYTES = 256 << 10
+"""Pixels are not cut into pieces that take less than this beyond their buffers: they would be without number."""
+
 
 def fitting(node: Node, demand: Demand, most_bytes: float) -> list[Pixel]:
     """Return the coarsest pixels in which one pixel of a plan can be computed.
@@ -35,7 +38,8 @@ def fitting(node: Node, demand: Demand, most_bytes: float) -> list[Pixel]:
         and row groups are decoded whole.
     """
     pixel, needed = demand.pixel, peak(node, demand)
-    if needed <= most_bytes or pixel.order == MAX_ORDER:
+    worth = min(most_bytes, needed) - BUFFERS_BYTES >= _LEAST_BYTES
+    if needed <= most_bytes or not worth or pixel.order == MAX_ORDER:
         return [pixel]
     quarters = [demand.at(quarter) for quarter in pixel.children(pixel.order + 1)]
     if any(n.unit(quarters[0]).pixels is not quarters[0].pixels for n in nodes_of(node)):

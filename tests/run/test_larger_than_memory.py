@@ -137,6 +137,15 @@ def test_what_sees_whole_partitions_or_whole_row_groups_is_not_cut(tmp_path, mon
         solid.to_arrow(progress=False)
 
 
+@pytest.mark.parametrize("bytes_", [1000, BUFFERS_BYTES, BUFFERS_BYTES + 1000])
+def test_a_worker_with_next_to_no_memory_is_told_so_at_once(catalogs, monkeypatch, bytes_):
+    limited(monkeypatch, bytes_)
+    left, right = catalogs
+    for each in (left, left.crossmatch(right, 2.0), in_memory(field(), "m")):
+        with pytest.raises(PlanError, match="the largest piece of work needs about"):
+            each.to_arrow(progress=False)
+
+
 def test_a_table_in_memory_is_cut_too_and_an_empty_pixel_is_no_file(monkeypatch, tmp_path):
     catalog = in_memory(field(), "m").query("mag < 0")
     limited(monkeypatch, part_of(0.8, needed(catalog)))
