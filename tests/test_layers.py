@@ -16,14 +16,15 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = {"errors", "schema", "sky", "kernels", "lightcurves"}
 MAY_IMPORT = {
     "errors": set(),
+    "identity": set(),
     "schema": {"errors"},
     "sky": {"schema", "errors"},
     "kernels": {"sky", "errors"},
     "store": {"sky", "kernels", "schema", "errors"},
     "lightcurves": {"kernels", "schema", "errors"},
-    "plan": {"sky", "store", "lightcurves", "kernels", "schema", "errors"},
+    "plan": {"identity", "sky", "store", "lightcurves", "kernels", "schema", "errors"},
     "run": {"plan", "store", "sky", "schema", "errors"},
-    "features": {"lightcurves", "kernels", "schema", "errors"},
+    "features": {"identity", "lightcurves", "kernels", "schema", "errors"},
     "learn": {"features", "store", "schema", "errors"},
     "catalog": {"views", "plan", "features", "learn", "run", "store", *LIBRARIES},
     "views": {"plan", "features", "learn", "run", "store", *LIBRARIES},

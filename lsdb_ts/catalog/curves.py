@@ -83,11 +83,6 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
             return self._catalog
         return self._catalog.with_plan(Reshape(self._catalog.plan, self._pipeline, name or self.column))
 
-    @property
-    def catalog(self) -> AnyCatalog:
-        """The catalog with the new light curves in place of the old ones."""
-        return self.assign()
-
     def compute(self, progress: bool | None = None) -> pandas.DataFrame:
         """Compute the catalog with the new light curves."""
         frame: pandas.DataFrame = self.assign().compute(progress=progress)  # type: ignore[attr-defined]

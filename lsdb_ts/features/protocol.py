@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.features.curves import LightCurves
-from lsdb_ts.features.source import code_of
+from lsdb_ts.identity import code_of
 
 FAMILIES = (
     "counts", "brightness", "variability", "shape", "trend", "stochastic", "transient",

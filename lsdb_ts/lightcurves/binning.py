@@ -10,6 +10,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.curves.binning import bin_means
 from lsdb_ts.kernels.curves.within import order_within
+from lsdb_ts.lightcurves.cadence import noon_mjd
 from lsdb_ts.lightcurves.curves import Curves, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
@@ -45,7 +46,7 @@ class Bin(Step):
         >>> Bin.nightly(-70.7494).origin_mjd
         0.69652611...
         """
-        return cls(1.0, 0.5 - longitude_deg / 360.0)
+        return cls(1.0, noon_mjd(longitude_deg))
 
     def _roles(self, before: Shape) -> tuple[str, str | None, str, str | None]:
         value, error = before.compared("bin")

@@ -20,6 +20,11 @@ _NIGHT_GAP_DAYS = 0.5
 _DAYS = ("duration", "median_gap", "longest_gap", "median_season", "longest_season")
 
 
+def noon_mjd(longitude_deg: float) -> float:
+    """Return the time of day, in MJD, at which the mean sun is highest at a longitude, east positive."""
+    return 0.5 - longitude_deg / 360.0
+
+
 @dataclass(frozen=True)
 class Cadence(Summary):
     """Epochs, nights, gaps and seasons of each curve; epochs without a time do not count.
@@ -54,7 +59,7 @@ class Cadence(Summary):
         t = known.numbers(time)
         t = t[order_within(known.offsets, t)]
         table = np.full((len(curves), 8), np.nan)
-        noon = np.nan if self.longitude_deg is None else 0.5 - self.longitude_deg / 360.0
+        noon = np.nan if self.longitude_deg is None else noon_mjd(self.longitude_deg)
         _all_curves(t, known.offsets, noon, self.season_gap_days, table)
         kind = self.type(curves.shape)
         arrays = [nullable(table[:, k], part.type) for k, part in enumerate(kind)]

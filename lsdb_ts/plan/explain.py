@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.forecast import Forecast, peak_of, total
+from lsdb_ts.plan.forecast import Forecast, peak_of, total, width_of
 from lsdb_ts.plan.node import Node, nodes_of
 from lsdb_ts.schema import HEALPIX, find
 from lsdb_ts.sky.halo import dilated
@@ -23,12 +22,8 @@ from lsdb_ts.store.cost import Shared
 
 _SAMPLED_PIXELS = 64
 """Forecasts are made for each pixel up to so many, and scaled up from an even sample beyond."""
-
-
 _FIRST_PIXELS = 8
-_WIDTH = 8.0
-"""Bytes of a value whose type does not tell: the place, an angle, a short text."""
-
+"""So many of them are looked at first where the largest is sought."""
 
 Asked = tuple[Node, Demand]
 
@@ -179,15 +174,7 @@ def _handed_on(at: Asked, children: Sequence[Asked], parts: Sequence[Forecast]) 
 
 def _width(node: Node, demand: Demand) -> float:
     """Return the bytes a row of a demand takes, roughly: for shares of bytes that are known better."""
-    kinds = (find(node.schema, c) for c in demand.columns)
-    return sum(_WIDTH if kind is None else _width_of(kind.type) for kind in kinds)
-
-
-def _width_of(kind: pa.DataType) -> float:
-    try:
-        return float(kind.bit_width) / 8
-    except ValueError:
-        return _WIDTH if not pa.types.is_nested(kind) else 64 * _WIDTH
+    return sum(width_of(find(node.schema, c)) for c in demand.columns)
 
 
 def _text(line: Line) -> str:

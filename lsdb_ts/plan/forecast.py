@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from lsdb_ts.store.cost import Shared
 
 _COUNTERPARTS = 0.9
@@ -16,6 +18,10 @@ _OVERHEAD = 1.3
 """What index arrays and allocators take beyond the tables themselves; measured by the tests."""
 BUFFERS_BYTES = 32 << 20
 """What reading and making tables takes however small they are, and what a thread's allocator keeps of it."""
+_TEXT_BYTES, _LIST_LENGTH = 16.0, 64
+"""Of a text and of a list, whose types do not tell."""
+EPOCH_TEXT_BYTES = 5.0
+"""Of a text that each epoch has, as a rule the band: a letter and where it begins."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,19 @@ class Forecast:
     """Sky that the rows lie on, at most; 0 where it is not known."""
     shared: tuple[Shared, ...] = ()
     """Row groups among what is read that other pixels do not read again."""
+
+
+def width_of(column: pa.Field | None, text: float = _TEXT_BYTES) -> float:
+    """Return the bytes of a value: of a struct those of its parts, of texts and lists a guess; None is the place."""
+    kind = pa.int64() if column is None else column.type
+    if pa.types.is_struct(kind):
+        return sum(width_of(part, text) for part in kind)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _LIST_LENGTH * width_of(kind.value_field, text)
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:
+        return text
 
 
 def partners_of(left: Forecast, right: Forecast, radius_arcsec: float, pixel_arcsec2: float) -> tuple[float, float]:

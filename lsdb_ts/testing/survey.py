@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsdb_ts.errors import OutputError
-from lsdb_ts.schema import with_unit
+from lsdb_ts.schema import AB_NJY, with_unit
 from lsdb_ts.sky import propagate
 from lsdb_ts.testing import universe
 from lsdb_ts.testing.skies import perturbed
@@ -208,7 +208,7 @@ def _object_table(objects: Objects, parts: Iterable[_Observed]) -> pa.Table:
         flux[part.rows], error[part.rows] = part.flux, part.error
     columns = {"objectId": objects.id, "coord_ra": objects.ra, "coord_dec": objects.dec}
     with np.errstate(divide="ignore", invalid="ignore"):
-        magnitude = np.where(flux > 0, 31.4 - 2.5 * np.log10(flux), np.nan)
+        magnitude = np.where(flux > 0, AB_NJY - 2.5 * np.log10(flux), np.nan)
         spread = 2.5 / np.log(10) * error / flux
     for i, band in enumerate(BANDS):
         columns[f"{band}_psfMag"] = pa.array(magnitude[:, i].astype(np.float32), from_pandas=True)

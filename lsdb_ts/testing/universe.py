@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lsdb_ts.schema import AB_NJY
 from lsdb_ts.sky import propagate
 from lsdb_ts.testing import variability as shapes
 
@@ -57,7 +58,7 @@ _SUPERNOVA_COLOURS = {
 
 def nanojansky(magnitude: Floats) -> Floats:
     """Turn AB magnitudes into nJy (zero point 31.4)."""
-    return 10 ** (-0.4 * (np.asarray(magnitude) - 31.4))
+    return 10 ** (-0.4 * (np.asarray(magnitude) - AB_NJY))
 
 
 @dataclass(frozen=True)

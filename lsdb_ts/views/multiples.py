@@ -97,8 +97,8 @@ def plot_lightcurves(
         raise PlanError(f"limit={limit}: need 1 to {MOST} light curves in a figure")
     if n_columns is not None and n_columns < 1:
         raise PlanError(f"n_columns={n_columns}: need 1 at least")
-    if hasattr(curves, "catalog") and hasattr(curves, "steps"):
-        curves, lightcurve = curves.catalog, curves.column
+    if hasattr(curves, "assign") and hasattr(curves, "steps") and hasattr(curves, "column"):
+        curves, lightcurve = curves.assign(), curves.column
     panels = _panels(curves, period_days, titles, lightcurve, limit)
     if not panels:
         raise PlanError("no light curves to plot: need at least one, in a mapping of title -> light curve or in rows")

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lsdb_ts.features import FeatureSet, LightCurves
+from lsdb_ts.features.alerce import NAMES
 from lsdb_ts.kernels.periods.folding import FOLD_STATISTICS, fold_statistics
 from lsdb_ts.schema import Roles
 
@@ -24,36 +25,7 @@ IN_MAGNITUDES = Roles(time="mjd", band="band", mag="magpsf_corr", mag_error="sig
 IN_FLUXES = Roles(time="mjd", band="band", flux="difference", flux_error="sigmapsf")
 
 FEATURES = {
-    "Amplitude": "amplitude",
-    "AndersonDarling": "anderson_darling",
-    "Beyond1Std": "beyond_1std",
-    "Con": "con",
-    "Eta_e": "eta_e",
-    "ExcessVar": "excess_var",
-    "GP_DRW_sigma": "drw_sigma",
-    "GP_DRW_tau": "drw_tau",
-    "Gskew": "gskew",
-    "IAR_phi": "iar_phi",
-    "LinearTrend": "lin_slope",
-    "MHPS_high": "mhps_high",
-    "MHPS_low": "mhps_low",
-    "MHPS_ratio": "mhps_ratio",
-    "MaxSlope": "max_slope",
-    "Mean": "mean",
-    "Meanvariance": "frac_sigma",
-    "MedianAbsDev": "mad",
-    "MedianBRP": "median_brp",
-    "PairSlopeTrend": "pair_slope_trend",
-    "PercentAmplitude": "percent_amplitude",
-    "Pvar": "p_const",
-    "Q31": "iqr",
-    "Rcs": "rcs",
-    "SF_ML_amplitude": "sf_amp",
-    "SF_ML_gamma": "sf_gamma",
-    "Skew": "skew",
-    "SmallKurtosis": "kurt_small",
-    "Std": "sigma",
-    "StetsonK": "stetson_k",
+    **NAMES,
     "delta_mjd_fid": "duration",
     "iqr": "iqr",
     "mean_mag": "mean",

@@ -2,7 +2,7 @@
 
 Each takes the epochs of many objects, object after object and band after band, and frequencies: the same for all
 objects, or each object's own. The bands of an object fold together. None of them knows what a sinusoid is, so where
-they agree with ``periods.py`` they say something new. Their cost is epochs times frequencies, a few nanoseconds each,
+they agree with ``search.py`` they say something new. Their cost is epochs times frequencies, a few nanoseconds each,
 so they are meant for the candidates of a search rather than for its whole grid.
 """
 

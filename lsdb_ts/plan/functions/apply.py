@@ -10,16 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import LsdbTsError, PlanError, RunError
+from lsdb_ts.identity import identify, name_of
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.forecast import Forecast
-from lsdb_ts.plan.identity import identify, name_of
+from lsdb_ts.plan.forecast import Forecast, width_of
 from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.schema import HEALPIX, require
 from lsdb_ts.sky.pixel import Pixel
 from lsdb_ts.sky.ranges import Ranges
 from lsdb_ts.store.partition import Partition, sorted_by_place
-
-_GUESSED_WIDTH = 16.0
 
 TableFunction = Callable[[pa.Table], pa.Table]
 """From a table to a table. One that wants to know its pixel has a method ``at(pixel)``, which returns the one to call.
@@ -186,7 +184,7 @@ class Extend(Unary):
     def forecast(self, demand: Demand, parts: Sequence[Forecast]) -> Forecast:
         """Expect the child's rows, and the bytes of the new columns beside theirs."""
         child = parts[0]
-        new = sum(_width(column.type) for column in self.added) if self._wanted(demand) else 0.0
+        new = sum(width_of(column) for column in self.added) if self._wanted(demand) else 0.0
         most_rows = child.rows * max(child.most_bytes / child.bytes, 1.0) if child.bytes else child.rows
         return Forecast(child.rows, child.bytes + new * child.rows, child.most_bytes + new * most_rows)
 
@@ -210,16 +208,6 @@ class Extend(Unary):
 
     def _wanted(self, demand: Demand) -> bool:
         return any(c.partition(".")[0] in self._new for c in demand.columns)
-
-
-def _width(kind: pa.DataType) -> float:
-    """Return the bytes of a value; of those whose type does not tell, a guess."""
-    if pa.types.is_struct(kind):
-        return sum(_width(part.type) for part in kind)
-    try:
-        return float(kind.bit_width) / 8
-    except ValueError:
-        return _GUESSED_WIDTH
 
 
 def call(function: TableFunction, table: pa.Table, pixel: Pixel) -> pa.Table:

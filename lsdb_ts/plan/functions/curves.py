@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,18 +11,17 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import LsdbTsError, PlanError, RunError
+from lsdb_ts.identity import code_of, is_ours
 from lsdb_ts.lightcurves.merging import Merge
 from lsdb_ts.lightcurves.pipeline import Pipeline
 from lsdb_ts.lightcurves.step import Step, snake_case
 from lsdb_ts.lightcurves.summary import Summary
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.forecast import Forecast
-from lsdb_ts.plan.identity import identify
+from lsdb_ts.plan.forecast import EPOCH_TEXT_BYTES, Forecast, width_of
 from lsdb_ts.plan.node import Unary, expanded
 from lsdb_ts.schema import HEALPIX, find, has_parts, is_nested, require, with_unit
 from lsdb_ts.store.partition import Partition
 
-_OURS = "lsdb_ts."
 _EPOCH_BYTES = 130.0
 """What steps hold of an epoch beside its parts at most: its place in several orders, and its numbers as float64."""
 
@@ -108,12 +106,12 @@ class OnCurves(Unary):
         if not wanted:
             return expected
         (asked,) = self.demands(demand)
-        lists = {c: find(self.child.schema, c) for c in asked.columns if "." in c}
-        columns = {_base(c) for c in self._needs(wanted) if c in lists}
-        each = sum(_width(part) for part in lists.values())
+        read = {c: find(self.child.schema, c) for c in asked.columns if "." in c}
+        columns = {_base(c) for c in self._needs(wanted) if c in read}
+        each = sum(width_of(_one(part), EPOCH_TEXT_BYTES) for part in read.values())
         epochs = len(columns) * expected.most_bytes / each if each else 0.0
         made = max([0, *(step.epochs_each for step in self.pipeline.steps)])
-        width = sum(_width(part) for part in self.pipeline.shape.type) if made else 0.0
+        width = sum(width_of(_one(part), EPOCH_TEXT_BYTES) for part in self.pipeline.shape.type) if made else 0.0
         new = expected.rows * made * width
         most = expected.rows * made * expected.most_bytes / expected.bytes if expected.bytes else 0.0
         return replace(
@@ -130,9 +128,8 @@ class OnCurves(Unary):
 
     def identity(self) -> Mapping[str, Any]:
         """Return the column, the steps, and the code of those that a user wrote."""
-        kinds = dict.fromkeys(kind for step in _steps(self.pipeline) for kind in type(step).__mro__)
-        foreign = [kind for kind in kinds if issubclass(kind, Step) and not kind.__module__.startswith(_OURS)]
-        code = {"code": {kind.__qualname__: _code(kind) for kind in foreign}} if foreign else {}
+        foreign = [kind for step in _steps(self.pipeline) if not is_ours(kind := type(step))]
+        code = {"code": {kind.__qualname__: code_of(kind, Step) for kind in foreign}} if foreign else {}
         return {"pipeline": self.pipeline.identity(), "into": self.into, **code}
 
     @property
@@ -213,12 +210,6 @@ class Summarise(OnCurves):
         return f"curves {self.into} = {snake_case(type(self.of).__name__)} of {self.pipeline.summary}"
 
 
-def _width(part: pa.Field | None) -> float:
-    """Return the bytes of an epoch's value; of text those of a letter and where it begins."""
-    kind = getattr(part.type, "value_type", part.type) if part is not None else pa.null()
-    return float(kind.bit_width) / 8 if pa.types.is_primitive(kind) else 5.0
-
-
 def _steps(pipeline: Pipeline) -> Iterator[Step]:
     """Yield the steps of a pipeline, and those of the columns that it merges."""
     for step in pipeline.steps:
@@ -227,10 +218,9 @@ def _steps(pipeline: Pipeline) -> Iterator[Step]:
             yield from _steps(step.other)
 
 
-def _code(kind: type[Step]) -> dict[str, Any]:
-    """Return what the methods of a class are."""
-    methods = {name: getattr(value, "fget", None) or value for name, value in vars(kind).items()}
-    return {name: identify(value) for name, value in methods.items() if inspect.isfunction(value)}
+def _one(part: pa.Field | None) -> pa.Field | None:
+    """Return the field of one epoch's value."""
+    return part if part is None else part.with_type(getattr(part.type, "value_type", part.type))
 
 
 def _base(column: str) -> str:

@@ -13,13 +13,13 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.plan.demand import Demand
-from lsdb_ts.plan.forecast import Forecast
+from lsdb_ts.plan.forecast import EPOCH_TEXT_BYTES, Forecast, width_of
 from lsdb_ts.plan.node import Unary
 from lsdb_ts.schema import HEALPIX, Roles, find, is_nested, plain, require, with_role, without_role
 from lsdb_ts.store.partition import Partition
 
-_WIDTH, _LETTER, _OFFSET = 8.0, 5.0, 4.0
-"""Bytes of a number, of a letter with where it begins, and of where a list begins."""
+_OFFSET = 4.0
+"""Bytes of where a list begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +121,10 @@ class Explode(Unary):
         child = parts[0]
         wanted = [self._shape.field(self._parts[n]) for n in demand.columns if n in self._parts]
         read = wanted or [self._shape.field(self._shape.narrowest)]
-        base = sum(
-            _WIDTH if c == HEALPIX else _width(find(self.schema, c)) for c in demand.columns if c not in self._parts
-        )
-        fixed, each = child.rows * (base + _OFFSET * len(read)), sum(_width(part) for part in read)
+        base = _bytes_of([find(self.child.schema, c) for c in demand.columns if c not in self._parts])
+        fixed, each = child.rows * (base + _OFFSET * len(read)), _bytes_of(read)
         rows, most = (max(size - fixed, 0.0) / each for size in (child.bytes, child.most_bytes))
-        width = base + sum(_width(part) for part in wanted)
+        width = base + _bytes_of(wanted)
         return Forecast(rows, rows * width, most * width)
 
     def identity(self) -> Mapping[str, Any]:
@@ -139,8 +137,5 @@ class Explode(Unary):
         return f"explode {self.nested}"
 
 
-def _width(column: pa.Field | None) -> float:
-    """Return the bytes of a value; of text those of a letter."""
-    if column is None or not pa.types.is_primitive(column.type):
-        return _LETTER if column is not None and not pa.types.is_nested(column.type) else _WIDTH
-    return float(column.type.bit_width) / 8
+def _bytes_of(columns: Sequence[pa.Field | None]) -> float:
+    return sum(width_of(column, EPOCH_TEXT_BYTES) for column in columns)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.identity import identify, settled
+from lsdb_ts.identity import identify, settled
 from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain
 from lsdb_ts.sky.pixel import Pixel
 

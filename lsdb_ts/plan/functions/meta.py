@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.identity import name_of
 from lsdb_ts.plan.columns import Select
 from lsdb_ts.plan.functions.frame import FrameFunction, from_frame
-from lsdb_ts.plan.identity import name_of
 from lsdb_ts.plan.node import Node
 from lsdb_ts.schema import HEALPIX, like
 

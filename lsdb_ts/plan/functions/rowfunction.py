@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lsdb_ts.errors import RunError
-from lsdb_ts.plan.identity import identify, name_of
+from lsdb_ts.identity import identify, name_of
 from lsdb_ts.plan.language.types import computed
 from lsdb_ts.schema import HEALPIX, plain
 from lsdb_ts.sky.pixel import Pixel

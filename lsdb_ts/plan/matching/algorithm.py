@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.identity import identify, settled
 from lsdb_ts.kernels.matching.match import Positions, match
-from lsdb_ts.plan.identity import identify, settled
 
 _MAX_RADIUS_ARCSEC = 3600.0
 Indices = NDArray[np.int64]

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
+from lsdb_ts.identity import identify, name_of
 from lsdb_ts.plan.functions.frame import to_frame
-from lsdb_ts.plan.identity import identify, name_of
 from lsdb_ts.plan.matching.algorithm import Floats, Pairs, Ranked, Side
 from lsdb_ts.schema import project
 

@@ -1,17 +1,23 @@
-"""What makes a user's function the same function again: its code, and every value it carries. Runs compare it."""
+"""What makes a user's function or class the same again: its code, and every value it carries. Runs and sets compare it.
+
+Identities of plans and of sets of features are made of it by those.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import inspect
+import json
 import pickle
+import textwrap
 import types
 from typing import Any
 
 import numpy as np
 
 _CONSTANTS = (bool, int, float, str, list, tuple, dict, np.ndarray)
+_OURS = __name__.partition(".")[0]
 
 
 def name_of(function: Any) -> str:
@@ -34,13 +40,15 @@ def identify(function: Any, seen: frozenset[int] = frozenset()) -> dict[str, Any
     if isinstance(function, functools.partial):
         carried = settled([function.args, function.keywords], seen)
         return {"type": "partial", "function": identify(function.func, seen), "values": carried}
+    bound, function = getattr(function, "__self__", None), _written(function)
     code = getattr(function, "__code__", None)
     try:
-        text = inspect.getsource(function)
+        text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
-        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code is not None else str(settled(function))
+        text = _compiled(code) if code is not None else str(settled(function))
     cells = getattr(function, "__closure__", None) or ()
-    carried = [settled(cell.cell_contents, seen) for cell in cells]
+    # `super()` and `__class__` carry the class, whose code is not this function's.
+    carried = [settled(c.cell_contents, seen) for c in cells if not isinstance(c.cell_contents, type)]
     return {
         "module": getattr(function, "__module__", ""),
         "name": getattr(function, "__qualname__", type(function).__name__),
@@ -49,10 +57,54 @@ def identify(function: Any, seen: frozenset[int] = frozenset()) -> dict[str, Any
             *carried,
             settled(getattr(function, "__defaults__", None)),
             settled(getattr(function, "__kwdefaults__", None)),
-            settled(getattr(function, "__self__", None)),
+            settled(bound),
         ],
         "globals": {n: settled(v, seen) for n, v in sorted(_globals_of(function).items())},
     }
+
+
+def code_of(kind: type, base: type) -> str:
+    """Return the sha256 over the code of a class from elsewhere, and of its parents from elsewhere up to ``base``.
+
+    To the code belong its methods and constants, and the constants and functions of its module that they name.
+    """
+    text: list[Any] = []
+    for parent in kind.__mro__:
+        if parent is not base and issubclass(parent, base) and not is_ours(parent):
+            members = {n: _written(v) for n, v in vars(parent).items() if not _is_made(n, v)}
+            text += [[name, settled(member)] for name, member in sorted(members.items())]
+    return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
+
+
+def is_ours(kind: type) -> bool:
+    """Tell whether a class is of this package, whose version stands for its code."""
+    return kind.__module__.partition(".")[0] == _OURS
+
+
+def _is_made(name: str, member: Any) -> bool:
+    """Tell what Python and ``dataclass`` put into a class by themselves."""
+    if not name.startswith("__"):
+        return name.startswith("_abc_")
+    return not inspect.isfunction(member) or member.__code__.co_filename == "<string>"
+
+
+def _written(value: Any) -> Any:
+    """Return the function as it was written, of a property, a method of the class, or one that numba compiles."""
+    found = value
+    if isinstance(found, property):
+        found = found.fget
+    elif isinstance(found, functools.cached_property):
+        found = found.func
+    elif isinstance(found, types.MethodType | classmethod | staticmethod):
+        found = found.__func__
+    found = getattr(found, "py_func", found)
+    return found if inspect.isfunction(found) else value
+
+
+def _compiled(code: types.CodeType) -> str:
+    """Return the text of compiled code, without the addresses in its representation."""
+    inner = [_compiled(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {inner}"
 
 
 def _globals_of(function: Any) -> dict[str, Any]:
@@ -69,7 +121,8 @@ def _globals_of(function: Any) -> dict[str, Any]:
     return {
         n: known[n]
         for n in names & known.keys()
-        if isinstance(known[n], _CONSTANTS) or (inspect.isfunction(known[n]) and known[n].__module__ == module)
+        if isinstance(known[n], _CONSTANTS)
+        or (inspect.isfunction(_written(known[n])) and known[n].__module__ == module)
     }
 
 
@@ -87,7 +140,7 @@ def settled(value: Any, seen: frozenset[int] = frozenset()) -> Any:
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return [str(value.dtype), list(value.shape), content]
-    if callable(value) and (hasattr(value, "__code__") or isinstance(value, functools.partial)):
+    if isinstance(value, functools.partial) or inspect.isfunction(_written(value)):
         return identify(value, seen)
     try:
         return hashlib.sha256(pickle.dumps(value)).hexdigest()
