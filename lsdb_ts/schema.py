@@ -17,11 +17,34 @@ HEALPIX = "_healpix_29"
 
 AB_NJY = 31.4
 """AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
-IN_NJY = {"nJy": 1.0, "uJy": 1e3, "µJy": 1e3, "μJy": 1e3, "microJy": 1e3, "mJy": 1e6, "Jy": 1e9}
-"""How many nJy the units of fluxes are, with both of the signs that are read as micro."""
+_MICRO = dict.fromkeys(("uJy", "µJy", "μJy", "microJy"), 1e3)
+IN_NJY = {"nJy": 1.0, **_MICRO, "mJy": 1e6, "Jy": 1e9, "nmgy": 10**3.56, "nanomaggy": 10**3.56, "maggy": 10**12.56}
+"""How many nJy the units of fluxes are, with both of the signs that are read as micro; a maggy is that of AB = 0."""
 _UNIT, _ROLE = b"unit", b"role"
 _NO_ROLE = "none"
 """What stands for the role of a column that must not be given one for its name: it is of another catalog's rows."""
+
+
+def in_njy(unit: str | None) -> float | None:
+    """Return how many nJy a unit of fluxes is, a number may stand before it; None where it is no such unit.
+
+    >>> in_njy("uJy"), in_njy("38.9 nJy"), in_njy("adu")
+    (1000.0, 38.9, None)
+    """
+    number, _, name = (unit or "").rpartition(" ")
+    try:
+        return IN_NJY[name] * float(number or 1.0)
+    except (KeyError, ValueError):
+        return None
+
+
+def unit_of_zero_point(zero_point: float) -> str:
+    """Return the unit of fluxes whose 1 is of an AB magnitude.
+
+    >>> unit_of_zero_point(31.4), unit_of_zero_point(27.5)
+    ('nJy', '36.307805477 nJy')
+    """
+    return f"{10 ** (0.4 * (AB_NJY - zero_point)):.12g} nJy".removeprefix("1 ")
 
 
 @dataclass(frozen=True)

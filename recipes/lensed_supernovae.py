@@ -81,9 +81,6 @@ LUMINOSITY = ["absolute_mag", "p_luminous"]
 COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
 DRAWN = 12
 
-FLUXCAL_NJY = 10 ** (0.4 * (31.4 - 27.5))
-"""One unit of the fluxes of both releases, whose zero point is 27.5."""
-
 SURVEY = """\
 name = "survey"
 
@@ -96,8 +93,8 @@ nest = { source = "lc" }
 
 [tables.source]
 files = "source.parquet"
-roles = { parent_id = "id", time = "mjd", band = "band", flux = "flux", flux_error = "flux_error" }
-units = { mjd = "d", flux = "nJy", flux_error = "nJy" }
+roles = { parent_id = "id", time = "mjd", band = "band", flux = "flux", flux_error = "flux_error", zero_point = 27.5 }
+units = { mjd = "d" }
 
 [tables.galaxy]
 files = "galaxy.parquet"
@@ -157,7 +154,6 @@ def write_raw(data: Path, raw: Path, n_unlensed: int, n_lensed: int) -> Path:
     objects = pd.concat([near, far], ignore_index=True)
     objects.insert(0, "id", np.arange(len(objects)))
     sources = pd.concat([near_sources, far_sources]).merge(objects[["id", "name"]], on="name").drop(columns="name")
-    sources[["flux", "flux_error"]] *= FLUXCAL_NJY
     galaxies = galaxies_around(objects, rng)
     for name, table in (("object", objects), ("source", sources), ("galaxy", galaxies)):
         table.to_parquet(raw / f"{name}.parquet", index=False)

@@ -135,12 +135,12 @@ class StepVerbs(Generic[AnyCatalog]):
             Epochs before the trigger that are kept too; ``math.inf`` for all.
         """
         trigger = self._value(since, "first_days")
-        return self.apply(FirstDays(_days(days, "days"), trigger, float(snr), _days(before_days, "before_days")))
+        return self.apply(FirstDays(days_of(days, "days"), trigger, float(snr), days_of(before_days, "before_days")))
 
     def last(self, n: int | None = None, *, days: float | None = None) -> Self:
         """Keep the last n epochs of each curve, or those of its last days; epochs without a time are left out."""
         epochs = operator.index(n) if hasattr(n, "__index__") else n
-        return self.apply(Last(epochs, None if days is None else _days(days, "days")))
+        return self.apply(Last(epochs, None if days is None else days_of(days, "days")))
 
     def bin(self, width_days: float, origin_mjd: float = 0.0) -> Self:
         """Make one epoch of those of each band in ``[origin + k width, origin + (k + 1) width)``.
@@ -149,7 +149,7 @@ class StepVerbs(Generic[AnyCatalog]):
         of how many epochs. Fluxes are binned rather than magnitudes, where there are both. Parts without one of these
         roles, or that of the band, are gone; epochs in which one is missing do not count.
         """
-        return self.apply(Bin(_days(width_days, "width_days"), _days(origin_mjd, "origin_mjd")))
+        return self.apply(Bin(days_of(width_days, "width_days"), days_of(origin_mjd, "origin_mjd")))
 
     def bin_nightly(self, longitude_deg: float) -> Self:
         """Make one epoch of those of each band and night: from noon to noon at a longitude, positive to the east.
@@ -200,7 +200,7 @@ class StepVerbs(Generic[AnyCatalog]):
         if isinstance(how, str) and how not in ("linear", "constant", "median"):
             raise PlanError(f'detrend takes "linear", "constant", "median" or a degree, and not "{how}"')
         if width_days is not None:
-            return self.apply(Detrend(median_days=_days(width_days, "width_days")))
+            return self.apply(Detrend(median_days=days_of(width_days, "width_days")))
         return self.apply(Detrend({"constant": 0, "linear": 1}.get(how, 1) if isinstance(how, str) else int(how)))
 
     def fold(self, period: Value, epoch: Value = 0.0, sort: bool = False) -> Self:
@@ -267,7 +267,7 @@ class StepVerbs(Generic[AnyCatalog]):
         else:
             wavelengths = {band: ANGSTROM[band] for band in bands}
         day, (shortest, longest) = self._value(since, "interpolate"), scale_range_days
-        ends = (_days(start_days, "start_days"), _days(stop_days, "stop_days"))
+        ends = (days_of(start_days, "start_days"), days_of(stop_days, "stop_days"))
         grid = (*ends, int(n_times), tuple(wavelengths), tuple(wavelengths.values()))
         return self.apply(
             Interpolate(*grid, zero, day, wavelength_scale, (float(shortest), float(longest)), centred, int(min_epochs))
@@ -279,16 +279,22 @@ class StepVerbs(Generic[AnyCatalog]):
         Parameters
         ----------
         zero_point : float, optional
-            Magnitude of one unit of the flux. By default the part with that role, or what the unit of the fluxes
-            tells: 31.4 for nJy.
+            AB magnitude of one unit of the flux. By default what the unit of the fluxes tells, 31.4 for nJy, else the
+            part with that role.
         limit_sigma : float, optional
             Add the part ``limit``, the magnitude of so many standard errors of the flux; 5 is usual.
         """
         return self.apply(ToMagnitude(zero_point, limit_sigma))
 
-    def to_flux(self) -> Self:
-        """Give fluxes in nJy, ``flux`` and ``flux_error``: of AB magnitudes, or of fluxes with a zero point."""
-        return self.apply(ToFlux())
+    def to_flux(self, zero_point: float | None = None) -> Self:
+        """Give fluxes in nJy, ``flux`` and ``flux_error``: of AB magnitudes, or of fluxes in another unit.
+
+        Parameters
+        ----------
+        zero_point : float, optional
+            AB magnitude of one unit of the flux, as of :meth:`to_magnitude`.
+        """
+        return self.apply(ToFlux(zero_point))
 
     def merge(
         self,
@@ -329,7 +335,7 @@ class StepVerbs(Generic[AnyCatalog]):
         if value is None:
             return None
         if not isinstance(value, str):
-            return _days(value, verb)
+            return days_of(value, verb)
         catalog = self._catalog
         require(catalog.schema, [value], catalog.name)
         kind = getattr(find(catalog.schema, value), "type", pa.null())
@@ -344,7 +350,7 @@ def pipeline_of(catalog: CatalogBase, column: str) -> Pipeline:
     return Pipeline(column, Shape.of(catalog.schema.field(column)))
 
 
-def _days(value: Any, what: str) -> float:
+def days_of(value: Any, what: str) -> float:
     """Return a number of days, or a quantity of time in days."""
     try:
         return float(value.to_value("d") if hasattr(value, "unit") else value)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from lsdb_ts.catalog.base import CatalogBase
-from lsdb_ts.catalog.curve_steps import StepVerbs, pipeline_of
+from lsdb_ts.catalog.curve_steps import StepVerbs, days_of, pipeline_of
 from lsdb_ts.catalog.functions import require_set
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.lightcurves.cadence import Cadence
@@ -154,7 +154,7 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         season_gap_days : float
             A season ends where no epoch follows for so long.
         """
-        return self._summarised(Cadence(longitude_deg, float(season_gap_days)), name)
+        return self._summarised(Cadence(longitude_deg, days_of(season_gap_days, "season_gap_days")), name)
 
     def structure_function(
         self,
@@ -178,7 +178,8 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
             is in the unit of the values; that of ``basic`` is squared.
         """
         edges = (lag_edges_days,) if isinstance(lag_edges_days, int | float) else lag_edges_days
-        return self._summarised(StructureFunction(tuple(map(float, edges)), estimator), name)
+        days = tuple(days_of(edge, "lag_edges_days") for edge in edges)
+        return self._summarised(StructureFunction(days, estimator), name)
 
     def window_features(
         self, feature_set: FeatureSet, width_days: float, step_days: float | None = None, name: str = "windows"
@@ -200,8 +201,9 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         from lsdb_ts.features.windows import WindowFeatures
 
         require_set(feature_set, "window_features")
-        step = float(width_days if step_days is None else step_days)
-        return self._summarised(WindowFeatures(feature_set, float(width_days), step), name)
+        width = days_of(width_days, "width_days")
+        step = width if step_days is None else days_of(step_days, "step_days")
+        return self._summarised(WindowFeatures(feature_set, width, step), name)
 
     def _summarised(self, summary: Summary, name: str) -> AnyCatalog:
         return self._catalog.with_plan(Summarise(self._catalog.plan, self._pipeline, name, summary))

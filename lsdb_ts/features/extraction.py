@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import VALUE, in_unit
+from lsdb_ts.features.protocol import VALUE, in_unit, unit_of_values
 from lsdb_ts.features.sets import FeatureSet
+from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.schema import Roles, is_nested, unit_of, with_unit
 
 
@@ -27,16 +28,18 @@ class Extraction:
 
     @classmethod
     def of(cls, feature_set: FeatureSet, column: pa.Field, where: str) -> Extraction:
-        """Plan the extraction from a nested column; raises PlanError if it is none, or lacks a role."""
+        """Plan the extraction from a nested column.
+
+        Raises
+        ------
+        PlanError
+            It is no light curve, lacks a role, or has fluxes whose unit changes from epoch to epoch.
+        """
         if not is_nested(column):
             raise PlanError(f'"{column.name}" of {where} is {column.type} and not a light curve (a struct of lists)')
-        feature_set.require_second(part.name for part in column.type)
-        roles = Roles.of(column.type)
-        if roles == Roles():
-            roles = Roles.guess(part.name for part in column.type)
-        brightness = roles.flux or roles.mag
-        unit = unit_of(column.type.field(brightness)) if brightness else None
-        return cls(feature_set, column.name, roles, unit or VALUE)
+        shape = Shape.of(column)
+        feature_set.require_second(shape.names)
+        return cls(feature_set, column.name, shape.roles, unit_of_values(shape))
 
     @property
     def inputs(self) -> tuple[str, ...]:

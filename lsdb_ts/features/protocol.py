@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.identity import code_of
+from lsdb_ts.lightcurves.shape import Shape
 
 FAMILIES = (
     "counts", "brightness", "variability", "shape", "trend", "stochastic", "transient",
@@ -209,6 +210,20 @@ def in_unit(unit: str, of_values: str) -> str:
     """
     whole = of_values if unit == VALUE or of_values.isalnum() else f"({of_values})"
     return unit.replace(VALUE, whole)
+
+
+def unit_of_values(shape: Shape) -> str:
+    """Return the unit of the fluxes or magnitudes that features are computed of.
+
+    Raises
+    ------
+    PlanError
+        They are fluxes whose unit changes from epoch to epoch.
+    """
+    if shape.scaled:
+        shape.compared("features")
+    brightness = shape.roles.flux or shape.roles.mag
+    return (shape.unit(brightness) if brightness else None) or VALUE
 
 
 def all_features() -> tuple[type[Feature], ...]:

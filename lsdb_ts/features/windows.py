@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import VALUE, in_unit
+from lsdb_ts.features.protocol import in_unit, unit_of_values
 from lsdb_ts.features.sets import FeatureSet
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.shape import Shape
@@ -48,8 +48,7 @@ class WindowFeatures(Summary):
 
     def type(self, before: Shape) -> pa.DataType:
         """Return a nested column of middle, count and features."""
-        brightness = before.roles.flux or before.roles.mag
-        unit = (before.unit(brightness) if brightness else None) or VALUE
+        unit = unit_of_values(before)
         middle = with_role(with_unit(pa.field(_TIME, pa.list_(pa.float64())), "d"), "time")
         parts = [middle, pa.field(_COUNT, pa.list_(pa.int32()))]
         self.inputs(before)

@@ -47,7 +47,7 @@ class Merge(Step):
                 f"merge: {self.labels[0]} and {self.labels[1]} share neither fluxes nor magnitudes: convert one "
                 f"with .to_flux() or .to_magnitude() first"
             )
-        scaled = [side.roles.zero_point is not None for side in (before, theirs) if side.roles.flux is not None]
+        scaled = [side.scaled for side in (before, theirs) if side.roles.flux is not None]
         if len(set(scaled)) > 1:
             raise PlanError(
                 f"merge: of {self.labels[0]} and {self.labels[1]} one has fluxes with zero points, and the other has "
@@ -58,6 +58,12 @@ class Merge(Step):
             raise PlanError(
                 f'merge: two parts of {self.labels[1]} would become "{twice[0]}": drop one from the column first'
             )
+        for side, label, merged in zip((before, theirs), self.labels, self.merged, strict=True):
+            if SOURCE in side.names and not merged:
+                raise PlanError(
+                    f'merge: {label} has a part "{SOURCE}", which here tells where an epoch comes from: drop it from '
+                    f"the column first, or rename it"
+                )
         parts = {part.name: part for part in before.parts}
         for part in theirs.parts:
             name = names[part.name]

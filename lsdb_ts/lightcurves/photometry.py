@@ -14,7 +14,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
-from lsdb_ts.schema import AB_NJY, IN_NJY, with_unit
+from lsdb_ts.schema import AB_NJY, IN_NJY, in_njy, with_unit
 
 _POGSON = 2.5 / np.log(10)
 FLUX, FLUX_ERROR, MAG, MAG_ERROR, LIMIT = "flux", "flux_error", "mag", "mag_error", "limit"
@@ -24,10 +24,10 @@ FLUX, FLUX_ERROR, MAG, MAG_ERROR, LIMIT = "flux", "flux_error", "mag", "mag_erro
 class ToMagnitude(Step):
     """AB magnitudes in place of fluxes: m = z - 2.5 log10(f), with errors of 2.5 / ln(10) e / f.
 
-    z is the magnitude of one unit of the flux: as given, else as the part with that role tells epoch by epoch, else
-    that of the unit of the fluxes (31.4 for nJy). Fluxes that are not positive have no magnitude: null. The parts are
-    called ``mag`` and ``mag_error``, and ``limit`` if it is asked for: z - 2.5 log10(k e), the magnitude of a flux of k
-    standard errors. Parts of fluxes and zero points are gone; the type of the fluxes stays.
+    z is the magnitude of one unit of the flux: as given, else that of the unit of the fluxes (31.4 for nJy), else as
+    the part with the role of a zero point tells epoch by epoch. Fluxes that are not positive have no magnitude: null.
+    The parts are called ``mag`` and ``mag_error``, and ``limit`` if it is asked for: z - 2.5 log10(k e), the magnitude
+    of a flux of k standard errors. Parts of fluxes and zero points are gone; the type of the fluxes stays.
     """
 
     zero_point: float | None = None
@@ -44,10 +44,7 @@ class ToMagnitude(Step):
         error = before.roles.flux_error
         if self.limit_sigma is not None:
             error = before.role("flux_error", "to_magnitude(limit_sigma=...)")
-        point = before.roles.zero_point if self.zero_point is None else None
-        if self.zero_point is None and point is None:
-            _zero_point(before, flux, "to_magnitude")
-        return flux, error, point
+        return flux, error, _point(before, flux, self.zero_point, "to_magnitude")
 
     def shape(self, before: Shape) -> Shape:
         """Return magnitudes in place of fluxes."""
@@ -88,28 +85,27 @@ class ToMagnitude(Step):
     def _zero_points(self, curves: Curves, flux: str, point: str | None) -> NDArray[np.float64] | float | None:
         if point is not None:
             return curves.numbers(point) if point in curves else None
-        return self.zero_point if self.zero_point is not None else _zero_point(curves.shape, flux, "to_magnitude")
+        return _zero_point(curves.shape, flux, self.zero_point)
 
 
 @dataclass(frozen=True)
 class ToFlux(Step):
     """Fluxes in nJy: of AB magnitudes, f = 10^(0.4 (31.4 - m)) with errors of ln(10) / 2.5 f e; or of other fluxes.
 
-    Fluxes with a zero point z, as the part with that role tells epoch by epoch, or that of their unit, are multiplied
-    by 10^(0.4 (31.4 - z)). Where there are both, it is the fluxes that count. The parts are called ``flux`` and
-    ``flux_error``; those that they are made of, and zero points, are gone. It is the inverse of
-    :class:`ToMagnitude` but for fluxes that have no magnitude.
+    Fluxes whose unit has the magnitude z are multiplied by 10^(0.4 (31.4 - z)): z is as given, else that of the unit,
+    else as the part with the role of a zero point tells epoch by epoch. Where there are fluxes and magnitudes, it is
+    the fluxes that count. The parts are called ``flux`` and ``flux_error``; those that they are made of, and zero
+    points, are gone. It is the inverse of :class:`ToMagnitude` but for fluxes that have no magnitude.
     """
+
+    zero_point: float | None = None
 
     def _sources(self, before: Shape) -> tuple[str, str | None, str | None]:
         """Return the parts of values, errors and zero points."""
         value, error = before.brightness("to_flux")
         if before.roles.flux is None:
             return value, error, None
-        point = before.roles.zero_point
-        if point is None:
-            _zero_point(before, value, "to_flux")
-        return value, error, point
+        return value, error, _point(before, value, self.zero_point, "to_flux")
 
     def shape(self, before: Shape) -> Shape:
         """Return fluxes in nJy."""
@@ -143,21 +139,33 @@ class ToFlux(Step):
                 if x is not None and e is not None:
                     made[FLUX_ERROR] = made[FLUX] * e / _POGSON
             elif point is None or point in curves:
-                z = _zero_point(curves.shape, value, "to_flux") if point is None else curves.numbers(point)
+                z = _zero_point(curves.shape, value, self.zero_point) if point is None else curves.numbers(point)
                 scale = 10 ** (0.4 * (AB_NJY - z))
                 made |= {n: v * scale for n, v in ((FLUX, x), (FLUX_ERROR, e)) if v is not None}
         return _exchanged(curves, made, shape)
 
 
-def _zero_point(shape: Shape, flux: str, verb: str) -> float:
-    """Return the AB magnitude of one unit of the fluxes; raises PlanError where their unit does not tell."""
-    unit = shape.unit(flux) or "no known unit"
-    if unit not in IN_NJY:
+def _point(shape: Shape, flux: str, given: float | None, verb: str) -> str | None:
+    """Return the part that tells zero points, where neither the user nor the unit of the fluxes does.
+
+    Raises
+    ------
+    PlanError
+        None of the three does.
+    """
+    if given is not None or in_njy(shape.unit(flux)) is not None:
+        return None
+    if shape.roles.zero_point is None:
         raise PlanError(
-            f'{verb}: the fluxes "{flux}" are in {unit}, which tells no AB magnitude: give '
-            f"to_magnitude(zero_point=...), store the unit ({', '.join(IN_NJY)}), or the role zero_point"
+            f'{verb}: the fluxes "{flux}" are in {shape.unit(flux) or "no known unit"}, which tells no AB magnitude: '
+            f"give {verb}(zero_point=...), store the unit ({', '.join(IN_NJY)}), or the role zero_point"
         )
-    return AB_NJY - 2.5 * math.log10(IN_NJY[unit])
+    return shape.roles.zero_point
+
+
+def _zero_point(shape: Shape, flux: str, given: float | None) -> float:
+    """Return the AB magnitude of one unit of the fluxes, which :func:`_point` found to be known."""
+    return given if given is not None else AB_NJY - 2.5 * math.log10(in_njy(shape.unit(flux)) or math.nan)
 
 
 def _float_type(before: Shape, name: str) -> pa.DataType:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.schema import Roles, is_nested, unit_of, with_role, without_role
+from lsdb_ts.schema import Roles, in_njy, is_nested, unit_of, with_role, without_role
 
 BRIGHTNESS = (("flux", "flux_error"), ("mag", "mag_error"))
 """Roles of values and of their errors: what is binned, clipped and detrended."""
@@ -113,6 +113,12 @@ class Shape:
         value, error = BRIGHTNESS[1] if self.roles.flux is None and self.roles.mag is not None else BRIGHTNESS[0]
         return self.number(value, verb), None if getattr(self.roles, error) is None else self.number(error, verb)
 
+    @property
+    def scaled(self) -> bool:
+        """Whether the fluxes are in units of which a zero point tells epoch by epoch, and not in one that is known."""
+        flux = self.roles.flux
+        return flux is not None and self.roles.zero_point is not None and in_njy(self.unit(flux)) is None
+
     def compared(self, verb: str) -> tuple[str, str | None]:
         """Return the parts of :meth:`brightness` to verbs that compare the values of epochs.
 
@@ -121,7 +127,7 @@ class Shape:
         PlanError
             The fluxes are in units of which a zero point tells epoch by epoch.
         """
-        if self.roles.zero_point is not None and self.roles.flux is not None:
+        if self.scaled:
             raise PlanError(
                 f'{verb}: the fluxes "{self.roles.flux}" are in units that "{self.roles.zero_point}" tells epoch by '
                 f"epoch: bring them to one with .to_flux() first"

@@ -46,7 +46,7 @@ class Filter(Unary):
     @property
     def summary(self) -> str:
         """The predicate."""
-        return f"filter {self.predicate.text}"
+        return f"filter {self.predicate.told}"
 
     @functools.cached_property
     def _bounds(self) -> Bounds:
@@ -96,7 +96,7 @@ class FilterEpochs(Unary):
     @property
     def summary(self) -> str:
         """The predicate."""
-        return f"filter epochs of {self.nested}: {self.predicate.text}"
+        return f"filter epochs of {self.nested}: {self.predicate.told}"
 
     def _is_wanted(self, demand: Demand) -> bool:
         return any(_is_of(c, self.nested) for c in demand.columns)

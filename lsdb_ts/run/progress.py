@@ -18,6 +18,7 @@ from typing import Any, Self
 
 INTERVAL_S = 30.0
 """Where there is no terminal, a line is written this often."""
+_COMPILING = "compiling once"
 
 
 class Show(enum.Enum):
@@ -89,12 +90,37 @@ def stage(name: str, total: int | None, unit: str = "", show: bool | None = None
     if how is Show.NOTHING:
         yield lambda n: None
     elif how is Show.LINES:
-        with _Lines(name, total, unit) as lines:
+        with _Lines(name, total, unit) as lines, _compiling(lines.compiles):
             yield lines.advance
     else:
         with _columns(unit) as bar:
             task = bar.add_task(name, total=total)
-            yield lambda n: bar.advance(task, n)
+            with _compiling(lambda begins: bar.update(task, description=_COMPILING if begins else name)):
+                yield lambda n: bar.advance(task, n)
+
+
+@contextmanager
+def _compiling(tell: Callable[[bool], object]) -> Iterator[None]:
+    """Tell when numba begins to compile in this process, and when it ends: once after installation, for a minute."""
+    if "numba" not in sys.modules:
+        yield
+        return
+    from numba.core import event
+
+    class Watch(event.Listener):  # type: ignore[misc]
+        depth = 0
+
+        def on_start(self, event: Any) -> None:
+            self.depth += 1
+            tell(True)
+
+        def on_end(self, event: Any) -> None:
+            self.depth -= 1
+            if self.depth == 0:
+                tell(False)
+
+    with event.install_listener("numba:compile", Watch()):
+        yield
 
 
 def _columns(unit: str) -> Any:
@@ -143,7 +169,7 @@ class _Lines:
 
     def __init__(self, name: str, total: int | None, unit: str) -> None:
         self.name, self.total, self.unit = name, total, unit
-        self.done, self.began = 0, time.monotonic()
+        self.done, self.began, self.compiled = 0, time.monotonic(), False
         self._ticks = Repeating(self._tell)
 
     def __enter__(self) -> Self:
@@ -157,6 +183,11 @@ class _Lines:
 
     def advance(self, n: int) -> None:
         self.done += n
+
+    def compiles(self, begins: bool) -> None:
+        if begins and not self.compiled:
+            self.compiled = True
+            log(f"{self.name}: {_COMPILING}, after installation")
 
     def _count(self) -> str:
         return f"{self.done:,}{'' if self.total is None else f' of {self.total:,}'} {self.unit}".rstrip()

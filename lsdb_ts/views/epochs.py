@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.schema import AB_NJY, IN_NJY, Roles, find, unit_of
+from lsdb_ts.schema import AB_NJY, Roles, find, in_njy, unit_of
 
 _PER_MAG = 2.5 / np.log(10.0)
 _DETECTED_SIGMA, _LIMIT_SIGMA = 3.0, 5.0
@@ -122,7 +122,7 @@ class Epochs:
         """
         if self.is_mag:
             return self
-        if self.unit is not None and self.unit not in IN_NJY:
+        if self.unit is not None and in_njy(self.unit) is None:
             raise PlanError(
                 f"fluxes in {self.unit} cannot be turned into AB magnitudes: need nJy (or a zero point, "
                 'roles=Roles(zero_point="...")); plot them with as_mag=False'
@@ -142,8 +142,8 @@ class Epochs:
 
     def in_njy(self) -> Epochs:
         """Return fluxes of a known unit in nJy; others, and magnitudes, as they are."""
-        per_unit = 1.0 if self.is_mag else IN_NJY.get(self.unit or "", 1.0)
-        if per_unit == 1.0:
+        per_unit = in_njy(self.unit)
+        if self.is_mag or per_unit is None:
             return self
         scaled = {name: getattr(self, name) * per_unit for name in ("value", "error", "limit")}
         return replace(self, **scaled, unit="nJy")
@@ -171,10 +171,10 @@ def _brightness(
     values, errors = read(known.flux), read(known.flux_error)
     if unit is None and known.flux in {"psfFlux", "psfDiffFlux"}:
         unit = "nJy"
-    if known.zero_point in columns and unit not in IN_NJY:
+    if known.zero_point in columns and in_njy(unit) is None:
         per_unit = 10 ** ((AB_NJY - magnitudes(known.zero_point)) / 2.5)
         values, errors, unit = values * per_unit, errors * per_unit, "nJy"
-    return values, errors, 10 ** ((AB_NJY - limits) / 2.5) / IN_NJY.get(unit or "", np.nan), unit
+    return values, errors, 10 ** ((AB_NJY - limits) / 2.5) / (in_njy(unit) or np.nan), unit
 
 
 def stored_roles(frame: Any, column: str) -> Roles | None:

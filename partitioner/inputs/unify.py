@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
 from lsdb_ts.errors import SchemaError, did_you_mean
-from lsdb_ts.schema import HEALPIX, Roles
+from lsdb_ts.schema import HEALPIX, Roles, in_njy, unit_of, unit_of_zero_point, with_unit
 from partitioner.surveys.survey import Table, resolved, with_units
 
 ALWAYS_KEPT = ("id", "parent_id", "ra", "dec", "time")
@@ -86,7 +87,36 @@ def _chosen(table: Table, schema: pa.Schema, raw: pa.Schema, path: str) -> pa.Sc
         [_of_some_type(f, played.get(f.name)) for f in schema if not table.columns or f.name in wanted],
         metadata=schema.metadata,
     )
+    if table.zero_point is not None:
+        kept = _with_zero_point(table, kept, [roles.get(role) for role in ("flux", "flux_error")], path)
     return Roles(**{role: column for role, column in roles.items() if column in kept.names}).tag(kept)
+
+
+def _with_zero_point(table: Table, schema: pa.Schema, fluxes: Sequence[str | None], path: str) -> pa.Schema:
+    """Return the schema with the unit that a table's zero point means, at its fluxes and their errors.
+
+    Raises
+    ------
+    SchemaError
+        There are no fluxes, or they have a unit that tells another zero point.
+    """
+    if fluxes[0] is None:
+        raise SchemaError(
+            f'the table "{table.name}" has the zero point {table.zero_point:g}, and {path} no column of fluxes: '
+            f'say which it is, roles = {{ flux = "..." }}'
+        )
+    unit = unit_of_zero_point(table.zero_point or 0.0)
+    fields = []
+    for column in schema:
+        told = unit_of(column)
+        known = in_njy(told)
+        if column.name in fluxes and known is not None and not math.isclose(known, in_njy(unit) or 0.0, rel_tol=1e-6):
+            raise SchemaError(
+                f'the fluxes "{column.name}" of {path} are in {told}, and the zero point {table.zero_point:g} of the '
+                f'table "{table.name}" means {unit}: leave out the zero point, or the unit'
+            )
+        fields.append(with_unit(column, unit) if column.name in fluxes else column)
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _of_some_type(column: pa.Field, role: str | None) -> pa.Field:

@@ -63,6 +63,8 @@ class Table:
     """Columns that may play a role, the best first: of those that the table has, if any."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Units of columns, where the files do not tell."""
+    zero_point: float | None = None
+    """AB magnitude of a flux of 1, where it is one number for the whole table: the unit of its fluxes."""
     max_rows: int | None = None
     max_bytes: int | None = None
     """A partition is split until it holds no more rows, or bytes in memory with its light curves, than this."""
@@ -211,13 +213,14 @@ def _table(name: str, content: Any, known: Profile, file: Path) -> Table:
         raise PlanError(f"{where} must be a section with files = ...")
     section, expected = Section(where, content), known.table(name)
     section.knows(_KEYS)
-    given, candidates = _roles(section.part("roles"))
+    given, candidates, zero_point = _roles(section.part("roles"))
     return Table(
         name=name,
         files=_files(section, name, file),
         roles=Roles(**given),
         known_roles={**expected.roles, **candidates},
         units={**expected.units, **section.texts("units")},
+        zero_point=zero_point,
         max_rows=section.number("max_rows", int, 1, None),
         max_bytes=section.size("max_bytes"),
         margin_arcsec=float(section.number("margin_arcsec", (int, float), 0, MARGIN_ARCSEC)),
@@ -245,11 +248,17 @@ def _files(section: Section, name: str, file: Path) -> tuple[str, ...]:
     return tuple(f if Path(f).is_absolute() or "://" in f else f"{escape(str(file.parent))}/{f}" for f in listed)
 
 
-def _roles(section: Section) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """Read ``time = "mjd"``, a column that must be there, or ``time = ["mjd", "jd"]``, the first that is."""
+def _roles(section: Section) -> tuple[dict[str, str], dict[str, tuple[str, ...]], float | None]:
+    """Read ``time = "mjd"``, a column that must be there, or ``time = ["mjd", "jd"]``, the first that is.
+
+    A zero point may be a column as well, or a number.
+    """
     section.knows(Roles.names())
-    given = {role: section.text(role) for role, value in section.content.items() if not isinstance(value, list)}
-    return given, {role: section.names(role) for role in section.content if role not in given}
+    fixed = section.content.get("zero_point")
+    zero_point = section.number("zero_point", (int, float), -100, None) if isinstance(fixed, int | float) else None
+    named = {role: value for role, value in section.content.items() if role != "zero_point" or zero_point is None}
+    given = {role: section.text(role) for role, value in named.items() if not isinstance(value, list)}
+    return given, {role: section.names(role) for role in named if role not in given}, zero_point
 
 
 def _nest(section: Section) -> tuple[Nested, ...]:

@@ -303,9 +303,7 @@ def test_cadence_and_structure_functions_become_columns(survey):
 
 
 def test_features_of_windows_become_a_nested_column(survey):
-    from lsdb_ts.features import FeatureSet
-
-    made = survey.curves("lc").good().window_features(FeatureSet.of(["mean", "n_epochs"], bands="gr"), 10.0)
+    made = survey.curves("lc").good().window_features(lt.FeatureSet.of(["mean", "n_epochs"], bands="gr"), 10.0)
     assert made.curves("windows").shape.roles.time == "time"
     for row in made.to_arrow().to_pylist():
         curve = row["lc"]
@@ -333,14 +331,22 @@ def test_what_cannot_be_exploded_is_told(survey):
 def test_without_an_id_all_base_columns_are_repeated():
     stars = pd.DataFrame({"star": [1, 2], "ra": [10.0, 20.0], "dec": [0.0, 0.0], "period": [0.5, 0.6]})
     epochs = pd.DataFrame({"star": [1, 2, 2], "mjd": [1.0, 2.0, 3.0], "mag": [20.0, 21.0, 22.0]})
-    rows = lt.from_dataframe(stars).nest(epochs, on="star").curves().explode().compute()
-    assert sorted(rows[["star", "period", "mjd"]].to_numpy().tolist()) == [[1, 0.5, 1.0], [2, 0.6, 2.0], [2, 0.6, 3.0]]
+    nested = lt.from_dataframe(stars).nest(epochs, on="star")
+    rows = nested.drop(["star"]).curves().explode().compute()
+    assert sorted(rows[["period", "mjd"]].to_numpy().tolist()) == [[0.5, 1.0], [0.6, 2.0], [0.6, 3.0]]
+    assert sorted(nested.curves().explode().schema.names) == ["dec", "mag", "mjd", "ra", "star"]
 
 
 def test_days_may_be_quantities(survey):
     lc = survey.curves("lc")
     assert lc.last(days=1 * u.week).steps == lc.last(days=7.0).steps
     assert lc.bin(36 * u.h).fold(2 * u.d).steps == lc.bin(1.5).fold(2.0).steps
+    mean = lt.FeatureSet.of(["mean"], bands="gr")
+    ones = [lc.window_features(mean, 1 * u.week), lc.structure_function([1, 2] * u.week)]
+    others = [lc.window_features(mean, 7.0), lc.structure_function([7.0, 14.0])]
+    ones.append(lc.cadence(season_gap_days=80 * u.d))
+    others.append(lc.cadence(season_gap_days=80.0))
+    assert [str(one.plan.identity()) for one in ones] == [str(other.plan.identity()) for other in others]
 
 
 def test_a_part_named_as_a_base_column_is_kept_under_another_name(survey):
@@ -363,9 +369,7 @@ def test_results_can_be_written_and_know_roles_and_units_afterwards(disk, tmp_pa
 
 
 def test_features_of_magnitudes_have_their_unit(disk):
-    from lsdb_ts.features import FeatureSet
-
-    features = FeatureSet.rubin("gr") if not hasattr(FeatureSet, "fast") else FeatureSet.fast("gr")
+    features = lt.FeatureSet.fast("gr")
     made = disk.curves().to_magnitude().features(features)
     units = {unit_of(part) for part in made.schema.field("features_g").type}
     assert "mag" in units

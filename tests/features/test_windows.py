@@ -9,6 +9,7 @@ import pytest
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.features import FeatureSet
+from lsdb_ts.features.extraction import Extraction
 from lsdb_ts.features.windows import WindowFeatures
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.schema import Roles, unit_of
@@ -71,6 +72,16 @@ def test_a_wild_date_makes_no_more_windows_than_epochs():
 def test_widths_and_steps_are_bounded(width, step):
     with pytest.raises(PlanError, match="at most 1000 steps wide"):
         WindowFeatures(FEATURES, width, step)
+
+
+def test_fluxes_whose_unit_changes_from_epoch_to_epoch_have_no_features():
+    roles = Roles(time="time", band="band", flux="psfFlux", flux_error="psfFluxErr", zero_point="flags")
+    scaled = shape(roles=roles, unit="adu")
+    with pytest.raises(PlanError, match=r'features: .*"flags" tells epoch by epoch.*to_flux'):
+        WindowFeatures(FEATURES, 1.0, 1.0).type(scaled)
+    with pytest.raises(PlanError, match=r'features: .*"flags" tells epoch by epoch.*to_flux'):
+        Extraction.of(FEATURES, pa.field("lc", scaled.type), "objects")
+    assert Extraction.of(FEATURES, pa.field("lc", shape(roles=roles).type), "objects").unit == "nJy"
 
 
 def test_a_missing_role_is_told():

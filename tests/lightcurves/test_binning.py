@@ -93,7 +93,7 @@ def test_magnitudes_are_binned_where_there_are_no_fluxes():
 )
 def test_fluxes_of_different_zero_points_are_not_compared(step):
     roles = Roles(time="time", flux="psfFlux", flux_error="psfFluxErr", zero_point="zp")
-    like = shape({**KINDS, "zp": pa.float64()}, roles)
+    like = shape({**KINDS, "zp": pa.float64()}, roles, unit="adu")
     with pytest.raises(PlanError, match=r'"zp" tells epoch by epoch: bring them to one with \.to_flux\(\) first'):
         step.shape(like)
     with pytest.raises(PlanError, match=r"structure_function.*\.to_flux\(\) first"):
@@ -102,7 +102,7 @@ def test_fluxes_of_different_zero_points_are_not_compared(step):
 
 
 def test_fluxes_of_different_zero_points_are_not_averaged():
-    like = shape({**KINDS, "zp": pa.float64()}, Roles(time="time", flux="psfFlux", zero_point="zp"))
+    like = shape({**KINDS, "zp": pa.float64()}, Roles(time="time", flux="psfFlux", zero_point="zp"), unit="adu")
     with pytest.raises(PlanError, match=r'"zp" tells epoch by epoch: bring them to one with \.to_flux\(\) first'):
         Bin(1.0).shape(like)
 

@@ -189,7 +189,10 @@ def test_what_makes_no_sense_is_refused():
         step().shape(shape(roles=Roles(time="time", flux="psfFlux", flux_error="psfFluxErr")))
     with pytest.raises(PlanError, match="to_flux"):
         step().shape(
-            shape(roles=Roles(time="time", band="band", flux="psfFlux", flux_error="psfFluxErr", zero_point="flags"))
+            shape(
+                roles=Roles(time="time", band="band", flux="psfFlux", flux_error="psfFluxErr", zero_point="flags"),
+                unit="adu",
+            )
         )
 
 

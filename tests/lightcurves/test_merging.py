@@ -114,7 +114,7 @@ def test_steps_follow_a_merge():
 
 def test_a_merge_can_be_merged_pickled_and_told():
     third = Merge(Pipeline("more", shape(), (Good(),)), ("both", "more"))
-    pipeline = pickle.loads(pickle.dumps(merged().then(Merge(third.other, ("both", "more")))))
+    pipeline = pickle.loads(pickle.dumps(merged().then(Merge(third.other, ("both", "more"), (True, False)))))
     out = pipeline.run(table().append_column("more", array(CURVES)))
     assert out.n_epochs == sum(len(c or []) for c in (*CURVES, *THEIRS)) + sum(
         sum(e["flags"] == 0 for e in c or []) for c in CURVES
@@ -148,6 +148,15 @@ def test_what_does_not_belong_together_is_told():
         Merge(Pipeline("lc", shape({**FORCED, "filter": pa.int32()}, ROLES)), ("a", "b")).shape(shape())
     with pytest.raises(PlanError, match='two parts of b would become "psfFlux"'):
         Merge(Pipeline("lc", shape({**FORCED, "psfFlux": pa.float32()}, ROLES)), ("a", "b")).shape(shape())
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_part_called_source_is_not_overwritten(side):
+    kinds = [(KINDS, shape().roles), (FORCED, ROLES)]
+    mine, theirs = (shape(k | ({"source": pa.string()} if i == side else {}), r) for i, (k, r) in enumerate(kinds))
+    merge = Merge(Pipeline("lc", theirs), ("detections", "lc"))
+    with pytest.raises(PlanError, match=f'merge: {("detections", "lc")[side]} has a part "source".*drop it'):
+        merge.shape(mine)
 
 
 def test_fluxes_with_zero_points_are_not_merged_with_others():

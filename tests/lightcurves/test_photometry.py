@@ -95,6 +95,18 @@ def test_fluxes_of_magnitudes_are_in_njy_and_the_way_back_is_exact():
             assert one["flux_error"] == (None if error is None else pytest.approx(error, rel=1e-12))
 
 
+def test_a_known_unit_tells_more_than_a_part_with_zero_points():
+    known = shape({**KINDS, "zp": pa.float64()}, Roles(**ROLES, zero_point="zp"), unit="36.307805477 nJy")
+    curves = [[CURVES[2][0] | {"psfFlux": 10.0, "zp": 30.0}]]
+    assert not known.scaled
+    (found,) = after(ToMagnitude(), curves, known)
+    assert found[0]["mag"] == pytest.approx(25.0)
+    (found,) = after(ToFlux(), curves, known)
+    assert found[0]["flux"] == pytest.approx(363.078, rel=1e-5)
+    (found,) = after(ToFlux(zero_point=31.4), curves, known)
+    assert found[0]["flux"] == pytest.approx(10.0)
+
+
 def test_fluxes_with_zero_points_become_njy_also_where_they_are_negative():
     like = shape({**KINDS, "zp": pa.float64()}, Roles(**ROLES, zero_point="zp"), unit=None)
     curves = [

@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from lsdb_ts.errors import PlanError
+from lsdb_ts.errors import PlanError, SchemaError
 from lsdb_ts.schema import Roles, unit_of, with_unit
+from partitioner.inputs.unify import agreed
 from partitioner.surveys.survey import (
     MAX_BYTES,
     MAX_ROWS,
@@ -180,8 +181,40 @@ def test_a_table_that_is_only_looked_up_is_never_the_primary_one(tmp_path):
         )
 
 
+def test_a_zero_point_is_a_column_or_a_number_for_all(tmp_path):
+    text = """
+        [tables.source]
+        files = "s.csv"
+        roles = {{ id = "id", flux = "flux", zero_point = {} }}
+        """
+    assert read(tmp_path, text.format("27.5")).table("source").zero_point == 27.5
+    assert read(tmp_path, text.format('"zp"')).table("source").roles.zero_point == "zp"
+    with pytest.raises(PlanError, match=r"zero_point must be a number"):
+        read(tmp_path, text.format("nan"))
+
+
 def test_units_are_those_of_the_files_and_else_those_of_the_survey():
     schema = pa.schema([with_unit(pa.field("flux", pa.float32()), "Jy"), pa.field("error", pa.float32())])
     table = Table("source", ("x",), units={"flux": "nJy", "error": "nJy", "other": "mag"})
 
     assert [unit_of(f) for f in with_units(table, schema)] == ["Jy", "nJy"]
+
+
+FLUXES = pa.schema([("id", pa.int64()), ("f", pa.float32()), ("e", pa.float32()), ("other", pa.float32())])
+
+
+@pytest.mark.parametrize("told", [None, "adu", "nmgy"])
+def test_a_zero_point_is_the_unit_of_fluxes_and_their_errors(told):
+    fields = [with_unit(f, told) if told and f.name == "f" else f for f in FLUXES]
+    table = Table("source", ("x",), Roles(parent_id="id", flux="f", flux_error="e"), zero_point=22.5)
+    found = agreed(table, [pa.schema(fields)], ["x"])
+    assert [unit_of(f) for f in found] == [None, "3630.7805477 nJy", "3630.7805477 nJy", None]
+
+
+def test_a_zero_point_without_fluxes_or_beside_another_unit_is_refused():
+    table = Table("source", ("x",), Roles(parent_id="id", flux="f"), zero_point=27.5)
+    other = pa.schema([FLUXES.field("id"), with_unit(FLUXES.field("f"), "nJy")])
+    with pytest.raises(SchemaError, match=r'fluxes "f" of x are in nJy, and the zero point 27\.5 .* means 36\.3'):
+        agreed(table, [other], ["x"])
+    with pytest.raises(SchemaError, match=r"zero point 27\.5, and x no column of fluxes"):
+        agreed(Table("source", ("x",), Roles(parent_id="id"), zero_point=27.5), [FLUXES], ["x"])

@@ -290,3 +290,15 @@ def test_missing_times_and_ids_come_last_in_a_curve():
     for column in ("midpointMjdTai", "sourceId"):
         assert got[column].isna().tolist() == expected[column].isna().tolist()
         assert got[column].dropna().tolist() == expected[column].dropna().tolist()
+
+
+@pytest.mark.parametrize("other", [None, "name"])
+def test_the_key_is_the_id_of_what_has_none(other):
+    stars = OBJECTS.select(["objectId", "ra", "dec"]).rename_columns(["star", "ra", "dec"])
+    if other is not None:
+        stars = stars.append_column("name", stars["star"])
+        stars = pa.table(stars.columns, schema=Roles(id=other).tag(stars.schema))
+    epochs = SOURCES.rename_columns([{"objectId": "star"}.get(n, n) for n in SOURCES.column_names])
+    nested = in_memory(stars, "stars", 400).nest(in_memory(epochs, "epochs", 900), on="star", name="lc")
+    assert Roles.of(nested.schema).id == (other or "star")
+    assert Roles.of(nested.to_arrow().schema).id == (other or "star")

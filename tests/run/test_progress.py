@@ -49,6 +49,27 @@ def test_nobody_looks_so_nothing_is_shown(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_people_are_told_while_kernels_are_compiled(capsys, monkeypatch):
+    import numba
+
+    def compiled():
+        inner = numba.njit(lambda x: x + 1)
+        assert numba.njit(lambda x: 2 * inner(x))(1) == 4
+
+    with stage("features", 3, "pixels", show=True):
+        compiled()
+        compiled()
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.endswith("features: compiling once, after installation")
+    assert "features: 0 of 3 pixels" in last
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    seen = []
+    monkeypatch.setattr("rich.progress.Progress.update", lambda bar, task, description: seen.append(description))
+    with stage("features", 3, "pixels"):
+        compiled()
+    assert seen == ["compiling once", "compiling once", "features"]
+
+
 def test_a_choice_holds_for_what_runs_inside_and_silence_wins():
     with showing(Show.LINES):
         assert how_to_show(None) is Show.LINES

@@ -95,4 +95,4 @@ class Query(Choice):
     @property
     def summary(self) -> str:
         """The condition."""
-        return f"query({self.predicate.text})"
+        return f"query({self.predicate.told})"

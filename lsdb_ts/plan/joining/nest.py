@@ -21,7 +21,7 @@ from lsdb_ts.plan.matching.reach import grown, in_reach
 from lsdb_ts.plan.sides.columns import TwoSided
 from lsdb_ts.plan.sides.nested import Nested
 from lsdb_ts.plan.sides.rows import Choice, marked
-from lsdb_ts.schema import HEALPIX, Roles, plain
+from lsdb_ts.schema import HEALPIX, Roles, plain, with_role
 from lsdb_ts.sky.align import align_outer
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.store.partition import Partition
@@ -59,6 +59,15 @@ class Nest(TwoSided):
     def columns(self) -> Nested:
         """The parents' and the nested one."""
         return self.curves
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """The parents' and the nested one; the key is the parents' id, where no other column is."""
+        schema = self.curves.schema
+        if Roles.find(self.left.schema).id is not None:
+            return schema
+        key = schema.get_field_index(self.keys.left)
+        return schema.set(key, with_role(schema.field(key), "id"))
 
     @functools.cached_property
     def layout(self) -> Layout:

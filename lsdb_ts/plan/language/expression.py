@@ -14,6 +14,7 @@ import copy
 import datetime
 import decimal
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -80,6 +81,16 @@ class Expression:
         if len(members) <= _SHORT and all(_is_literal(m) for m in members):
             return cls.parse(text)
         return cls.parse("@value", {"value": value})
+
+    @property
+    def told(self) -> str:
+        """The text, with the values of its variables where they are short.
+
+        >>> Expression.parse("mag < @faint and id in @known", {"faint": 20, "known": range(1000)}).told
+        'mag < 20 and id in @known'
+        """
+        short = {n: repr(v) for n, v in self.variables if isinstance(v, str | int | float)}
+        return re.sub(r"@(\w+)", lambda found: short.get(found[1], found[0]), self.text)
 
     @property
     def tree(self) -> ast.expr:
