@@ -77,7 +77,7 @@ class Explanation:
         return "\n".join(
             [
                 *texts,
-                f"total: {self.tasks:,} tasks{reads}, making {self.rows:,} rows, {in_bytes(self.bytes)}; at most "
+                f"total: {self.tasks:,} tasks{reads}, making {_size(self.lines[0].expected)}; at most "
                 f"{in_bytes(self.bytes_per_task)} of memory a task",
             ]
         )
@@ -184,8 +184,15 @@ def _text(line: Line) -> str:
         parts.append(f'halo {line.halo_arcsec:g}"')
     if line.expected.disk:
         parts.append(f"reads {in_bytes(line.expected.disk)}")
-    parts.append(f"{round(line.expected.rows):,} rows, {in_bytes(line.expected.bytes)}")
+    parts.append(_size(line.expected))
     return "  " * line.depth + line.text + "  [" + "; ".join(parts) + "]"
+
+
+def _size(expected: Forecast) -> str:
+    """Return rows and bytes for people; less than a row is expected of a sky that is asked for few positions only."""
+    if 0 < expected.rows < 0.5:
+        return "few rows"
+    return f"{round(expected.rows):,} rows, {in_bytes(expected.bytes)}"
 
 
 def in_bytes(n: float) -> str:
