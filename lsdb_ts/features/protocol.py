@@ -24,6 +24,7 @@ from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.identity import code_of
 from lsdb_ts.lightcurves.shape import Shape
+from lsdb_ts.schema import in_njy
 
 FAMILIES = (
     "counts", "brightness", "variability", "shape", "trend", "stochastic", "transient",
@@ -207,7 +208,16 @@ def in_unit(unit: str, of_values: str) -> str:
 
     >>> in_unit("value/d", "nJy"), in_unit("value^2", "ct / s"), in_unit("d", "nJy")
     ('nJy/d', '(ct / s)^2', 'd')
+
+    A number before the unit stays before the whole.
+
+    >>> in_unit("value/d", "36.3 nJy"), in_unit("value^2", "0.5 nJy")
+    ('36.3 nJy/d', '0.25 nJy^2')
     """
+    number, _, name = of_values.partition(" ")
+    if VALUE in unit and in_njy(of_values) is not None and name:
+        scale = float(number) ** (2 if unit == f"{VALUE}^2" else 1)
+        return f"{scale:.12g} {unit.replace(VALUE, name)}"
     whole = of_values if unit == VALUE or of_values.isalnum() else f"({of_values})"
     return unit.replace(VALUE, whole)
 
