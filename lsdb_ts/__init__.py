@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lsdb_ts.catalog import Catalog, concat, crossmatch, from_dataframe, open_catalog
-    from lsdb_ts.features import FeatureSet, PeriodSearch
+    from lsdb_ts.features import FeatureSet, MultibandModel, PeriodSearch
     from lsdb_ts.learn import ModelBundle, train
     from lsdb_ts.plan.matching.algorithm import Algorithm, Pairs
     from lsdb_ts.run.cluster import cluster
@@ -34,6 +34,7 @@ _HOMES = {
     "from_dataframe": "catalog",
     "open_catalog": "catalog",
     "FeatureSet": "features",
+    "MultibandModel": "features",
     "ModelBundle": "learn",
     "train": "learn",
     "Algorithm": "plan.matching.algorithm",
@@ -65,6 +66,7 @@ __all__ = [
     "FeatureSet",
     "Moc",
     "ModelBundle",
+    "MultibandModel",
     "Pairs",
     "PeriodSearch",
     "Pixel",

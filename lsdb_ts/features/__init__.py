@@ -5,6 +5,7 @@ from lsdb_ts.features.dpdd import dpdd_lists
 from lsdb_ts.features.light_curve import from_light_curve
 from lsdb_ts.features.protocol import VALUE, BandFeature, Feature, ObjectFeature, Statistic, all_features
 from lsdb_ts.features.sets import FeatureSet
+from lsdb_ts.kernels.periods.periodogram import MultibandModel
 from lsdb_ts.kernels.periods.search import PeriodSearch
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Feature",
     "FeatureSet",
     "LightCurves",
+    "MultibandModel",
     "ObjectFeature",
     "PeriodSearch",
     "Statistic",

@@ -170,7 +170,7 @@ class PeriodPower(_Periodic, ObjectFeature):
     """Highest shared-phase Lomb-Scargle power, 0 to 1, each band in units of its intrinsic scatter."""
 
     name, unit, min_epochs = "period_power", "1", 3
-    reference = "VanderPlas and Ivezic 2015, ApJ 812, 18, model (1, 0)"
+    reference = "VanderPlas and Ivezic 2015, ApJ 812, 18; model (1, 0), unless the search has another"
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the powers."""

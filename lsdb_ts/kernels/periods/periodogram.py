@@ -34,6 +34,7 @@ from lsdb_ts.kernels.vectors import aligned
 
 METHODS = ("fastest", "direct", "nufft")
 """How the sums are made: by epochs and frequencies, by Fourier transforms, or whichever costs less."""
+FASTEST = METHODS.index("fastest")
 _TRANSFORM, _SPREAD, _TAPS = 50.0, 0.07, 1000.0
 """Costs of the Fourier way in units of an epoch summed directly at one frequency (0.089 ns with AVX-512), all measured:
 a transform, an epoch in it, both at one frequency, and what an epoch costs once."""
@@ -67,6 +68,14 @@ class MultibandModel:
                 f"a series of {self.n_base} harmonics and deviations of {self.n_band} are not told apart without "
                 "regularisation: give reg_band above 0, 1e-6 for instance"
             )
+
+    @property
+    def numbers(self) -> tuple[int, int, float, float]:
+        """What the kernels know of it: n_base, n_band, reg_base, reg_band."""
+        return self.n_base, self.n_band, float(self.reg_base), float(self.reg_band)
+
+
+SHARED_PHASE = MultibandModel(1, 0).numbers
 
 
 def multiband_power(
@@ -183,7 +192,7 @@ def multiband_powers(
         *columns.values(),
         edges,
         (float(grid.first), float(grid.step)),
-        (m.n_base, m.n_band, float(m.reg_base), float(m.reg_band)),
+        m.numbers,
         METHODS.index(method),
         powers,
     )
@@ -209,18 +218,12 @@ def _powers(t, y, w, offsets, line, model, method, powers):  # type: ignore[no-u
     for place in range(powers.shape[0]):
         own = offsets[place * n_bands : (place + 1) * n_bands + 1]
         start, stop = own[0], own[-1]
-        _fill(t[start:stop], y[start:stop], w[start:stop], own - start, line, model, method, powers[place])
+        _power(t[start:stop], y[start:stop], w[start:stop], own - start, line, model, method, powers[place])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _power(t, y, w, offsets, line, independent, power):  # type: ignore[no-untyped-def]
-    """Fill ``power`` (its length is the number of frequencies) for frequencies ``line[0] + line[1] * k``."""
-    _fill(t, y, w, offsets, line, (0, 1, 0.0, 0.0) if independent else (1, 0, 0.0, 0.0), 0, power)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fill(t, y, w, offsets, line, model, method, power):  # type: ignore[no-untyped-def]
-    """Fill the power of one object. The model is n_base, n_band, reg_base, reg_band; the method its number."""
+def _power(t, y, w, offsets, line, model, method, power):  # type: ignore[no-untyped-def]
+    """Fill the power of one object at frequencies ``line[0] + line[1] * k``; model and method are given as numbers."""
     n_base, n_band, reg_base, reg_band = model
     K = max(n_base, n_band)
     power[:] = 0.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lsdb_ts.kernels.curves.statistics import check_each, check_lengths
 from lsdb_ts.kernels.fits.linear import backward, cholesky, forward
 from lsdb_ts.kernels.periods.grid import _grid
-from lsdb_ts.kernels.periods.periodogram import _power
+from lsdb_ts.kernels.periods.periodogram import FASTEST, SHARED_PHASE, _power
 
 FREQUENCIES, HARMONICS = 3, 4
 """Frequencies of a curve, and harmonics of each."""
@@ -90,7 +90,7 @@ def _prewhiten(times, values, errors, offsets, chosen, how, table):  # type: ign
         row, power, whole = table[c], np.empty(count), np.array([0, t.size])
         before = _variance(left, w)
         for k in range(FREQUENCIES):
-            _power(t, left, w, whole, (first, step), False, power)
+            _power(t, left, w, whole, (first, step), SHARED_PHASE, FASTEST, power)
             frequency, height = _highest(power, first, step)
             at = 1 + k * (1 + 2 * HARMONICS)
             if not height > 0.0 or not _take_away(t, left, w, frequency, k == 0, row[0:1], row[at : at + 9]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numba
 import numpy as np
@@ -20,7 +20,7 @@ from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
 from lsdb_ts.kernels.periods.fourier import fit_series, series_prior, sinusoid_power
 from lsdb_ts.kernels.periods.grid import _grid
 from lsdb_ts.kernels.periods.kinds import RR_LYRAE, RR_LYRAE_AMPLITUDES, StarKind
-from lsdb_ts.kernels.periods.periodogram import _peaks, _power
+from lsdb_ts.kernels.periods.periodogram import FASTEST, MultibandModel, _peaks, _power
 from lsdb_ts.kernels.periods.refinement import refine
 from lsdb_ts.kernels.periods.scatter import about_means, scaled
 
@@ -35,7 +35,7 @@ _RIVAL_ODDS = math.log(20.0)
 
 @dataclass(frozen=True)
 class PeriodSearch:
-    """How periods are searched for. Two stages: shared-phase power on a grid, then harmonic fits of its best peaks.
+    """How periods are searched for. Two stages: multiband power on a grid, then harmonic fits of its best peaks.
 
     Before it, each band is divided by its intrinsic scatter, so that one amplitude fits all bands in any unit, with no
     template of amplitudes. Where the class is known, ``amplitude_ratios`` and ``kinds`` say more.
@@ -47,6 +47,9 @@ class PeriodSearch:
     """Grid points in one peak width 1 / baseline."""
     max_frequencies: int = 100_000
     """Most points a grid may have; see FrequencyGrid.spanning for what gives way."""
+    model: MultibandModel = field(default_factory=MultibandModel)
+    """Whose power is that of the first stage: by default a sinusoid of one phase in all bands. ``MultibandModel(0, 1)``
+    has one for each band; more harmonics find other shapes, and cost more."""
     n_peaks: int = 20
     """Peaks of the first stage that are fitted again."""
     n_harmonics: int = 4
@@ -72,6 +75,8 @@ class PeriodSearch:
     def __post_init__(self) -> None:
         object.__setattr__(self, "period_range_days", tuple(self.period_range_days))
         object.__setattr__(self, "amplitude_ratios", tuple(float(r) for r in self.amplitude_ratios))
+        if isinstance(self.model, Mapping):
+            object.__setattr__(self, "model", MultibandModel(**self.model))
         kinds = tuple(StarKind(**kind) if isinstance(kind, Mapping) else kind for kind in self.kinds)
         object.__setattr__(self, "kinds", kinds)
         shortest, longest = self.period_range_days
@@ -183,6 +188,7 @@ def search_periods(
     _search(
         (time_days, values, errors, offsets, _worth_searching(values, errors, offsets, n_bands, s)),
         (*s.period_range_days, s.oversampling, s.max_frequencies),
+        s.model.numbers,
         (s.n_peaks, s.n_harmonics, s.error_floor, float(s.double_log_odds), relative),
         (np.array(s.amplitude_ratios), np.array([kind.row for kind in s.kinds]).reshape(-1, 11)),
         (period, evidence, series, about),
@@ -192,7 +198,13 @@ def search_periods(
     alarm = np.full(n_objects, np.nan)
     searched = np.isfinite(power)
     alarm[searched] = false_alarm_probability(
-        power[searched], 1.0 / s.period_range_days[0], spread[searched], epochs[searched], bands[searched]
+        power[searched],
+        1.0 / s.period_range_days[0],
+        spread[searched],
+        epochs[searched],
+        bands[searched],
+        max(s.model.n_base, s.model.n_band),
+        s.model.n_band > 0,
     )
     alias = np.where(np.isfinite(period), alias_classes(period, baseline), np.nan)
     quality = _quality(period, evidence, about, alarm, s)
@@ -234,7 +246,7 @@ def _worth_searching(values, errors, offsets, n_bands, settings):  # type: ignor
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _search(curves, wanted, how, known, found, n_bands):  # type: ignore[no-untyped-def]
+def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[no-untyped-def]
     """Search the chosen objects one after the other, into the rows of ``found``."""
     times, values, errors, all_offsets, chosen = curves
     shortest, longest, oversampling, max_frequencies = wanted
@@ -253,7 +265,7 @@ def _search(curves, wanted, how, known, found, n_bands):  # type: ignore[no-unty
             continue
         w = 1.0 / (variances + floor * floor)
         power = np.empty(count)
-        _power(t, x, w, offsets, (first, step), False, power)
+        _power(t, x, w, offsets, (first, step), model, FASTEST, power)
         peaks = np.empty(max(n_peaks, _RANKED_PEAKS), np.int64)
         n_found = _peaks(power, count, peaks)
         if n_found == 0:

@@ -23,7 +23,7 @@ from lsdb_ts.kernels.periods.fourier import (
 )
 from lsdb_ts.kernels.periods.grid import FrequencyGrid
 from lsdb_ts.kernels.periods.kinds import RR_LYRAE, StarKind
-from lsdb_ts.kernels.periods.periodogram import multiband_power
+from lsdb_ts.kernels.periods.periodogram import MultibandModel, multiband_power
 from lsdb_ts.kernels.periods.search import PeriodSearch, search_periods
 
 N_BANDS = 5
@@ -262,6 +262,26 @@ def test_amplitude_ratios_are_one_a_band_and_serve_where_bands_are_sparse():
     assert right[1].mean() >= 0.7
 
 
+def test_the_first_stage_may_be_any_multiband_model():
+    """A star whose bands are out of phase has no power in the shared-phase model."""
+    rng = np.random.default_rng(17)
+    t = np.sort(rng.uniform(0, 400, (N_BANDS, 30)), axis=1)
+    phases = np.arange(N_BANDS)[:, None] / N_BANDS
+    x = 17 + 0.3 * np.cos(2 * np.pi * (t / 0.71 + phases)) + rng.normal(0, 0.02, t.shape)
+    star = (t.ravel(), x.ravel(), np.full(x.size, 0.02), np.arange(N_BANDS + 1) * 30)
+    wide = {"period_range_days": (0.2, 2.0), "max_frequencies": 20_000}
+    shared, own, both = (
+        search_periods(*star, N_BANDS, PeriodSearch(**wide, model=model))
+        for model in (MultibandModel(1, 0), MultibandModel(0, 1), MultibandModel(2, 1, reg_band=1e-6))
+    )
+
+    assert shared.power[0] < 0.3
+    assert own.power[0] > 0.98
+    assert both.power[0] > 0.97
+    assert own.false_alarm_probability[0] < 1e-100 < shared.false_alarm_probability[0]
+    assert own.period_days[0, 0] == pytest.approx(0.71, rel=1e-3)
+
+
 def test_the_kind_of_star_decides_between_periods_that_fit_alike():
     rng = np.random.default_rng(16)
     night = np.sort(rng.choice(1000, (N_BANDS, 12)), axis=1) + rng.normal(0, 0.002, (N_BANDS, 12))
@@ -294,7 +314,8 @@ def test_the_search_for_rr_lyrae_knows_their_bands():
 def test_a_kind_without_width_is_refused_and_survives_json():
     with pytest.raises(PlanError, match="above 0"):
         StarKind(1.0, (0.0, 0.0), ((0.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 1.0)))
-    assert PeriodSearch(**json.loads(json.dumps(asdict(PeriodSearch(kinds=RR_LYRAE))))) == PeriodSearch(kinds=RR_LYRAE)
+    search = PeriodSearch(kinds=RR_LYRAE, model=MultibandModel(0, 2))
+    assert PeriodSearch(**json.loads(json.dumps(asdict(search)))) == search
 
 
 def test_a_binary_is_told_from_a_pulsator_of_half_its_period():
