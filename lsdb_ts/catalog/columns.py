@@ -10,8 +10,11 @@ from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.column import Column
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.columns import Assign, Cast, Rename, Select
+from lsdb_ts.plan.functions.apply import Extend
+from lsdb_ts.plan.functions.galactic import Galactic
 from lsdb_ts.plan.language.expression import Expression, Predicate
 from lsdb_ts.plan.language.types import arrow_type
+from lsdb_ts.plan.node import needs_positions
 from lsdb_ts.plan.rows import filtered
 from lsdb_ts.schema import has_parts, require
 
@@ -112,6 +115,22 @@ class ColumnVerbs(CatalogBase):
                 expression = Expression.of_value(value)
             pending.append((name, expression))
         return done.with_plan(Assign(done.plan, tuple(pending))) if pending else done
+
+    def galactic(self, longitude: str = "gal_l", latitude: str = "gal_b") -> Self:
+        """Add Galactic coordinates in degrees, of the ICRS positions of the rows.
+
+        Parameters
+        ----------
+        longitude, latitude : str
+            Names of the new columns.
+
+        >>> import lsdb_ts as lt, pandas as pd
+        >>> pole = lt.from_dataframe(pd.DataFrame({"ra": [192.8595], "dec": [27.1283]}))
+        >>> round(pole.galactic().compute()["gal_b"].item(), 3)
+        90.0
+        """
+        function = Galactic(needs_positions(self.plan, "galactic"), (longitude, latitude))
+        return self.with_plan(Extend(self.plan, function, function.fields, function.positions))
 
     def rename(self, columns: Mapping[str, str] | Callable[[str], str]) -> Self:
         """Give columns other names; units and roles go with them.

@@ -374,3 +374,25 @@ def test_a_chain_of_verbs_on_disk_reads_what_it_needs_and_is_written(stored, tmp
     expected = FRAME.query("mag <= 20 and mag - junk > 15")
     assert sorted(written.compute().objectId) == expected.objectId.tolist()
     assert unit_of(lt.open_catalog(tmp_path / "chain").schema.field("g")) == "mag"
+
+
+def test_galactic_coordinates_are_those_of_the_rotation_to_the_galactic_pole(stored):
+    """With the pole and the node of ESA 1997, The Hipparcos and Tycho Catalogues, Vol. 1, section 1.5.3."""
+    found = stored.galactic("l", "b").compute()
+    pole_ra, pole_dec, node = np.radians([192.85948, 27.12825, 32.93192])
+    ra, dec = np.radians(found["ra"].to_numpy()) - pole_ra, np.radians(found["dec"].to_numpy())
+    latitude = np.arcsin(np.sin(pole_dec) * np.sin(dec) + np.cos(pole_dec) * np.cos(dec) * np.cos(ra))
+    longitude = node + np.arctan2(
+        np.sin(dec) * np.cos(pole_dec) - np.cos(dec) * np.sin(pole_dec) * np.cos(ra), np.cos(dec) * np.sin(ra)
+    )
+    np.testing.assert_allclose(found["b"], np.degrees(latitude), atol=2e-5)
+    np.testing.assert_allclose(found["l"], np.degrees(longitude) % 360, atol=2e-5 / np.cos(latitude).min())
+    assert found["l"].between(0, 360).all()
+
+
+def test_galactic_coordinates_are_computed_only_if_wanted(stored):
+    assert unit_of(stored.galactic().schema.field("gal_b")) == "deg"
+    with assert_reads({"objectId"}):
+        stored.galactic()[["objectId"]].compute()
+    with pytest.raises(PlanError, match='already has a column "gal_l"'):
+        stored.galactic().galactic()
