@@ -17,6 +17,8 @@ HEALPIX = "_healpix_29"
 
 AB_NJY = 31.4
 """AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
+NO_MAGNITUDE = 90.0
+"""Magnitudes from here on, or as far below 0, are none: surveys write 99, 99.999 or -999 where they have no value."""
 _MICRO = dict.fromkeys(("uJy", "µJy", "μJy", "microJy"), 1e3)
 IN_NJY = {"nJy": 1.0, **_MICRO, "mJy": 1e6, "Jy": 1e9, "nmgy": 10**3.56, "nanomaggy": 10**3.56, "maggy": 10**12.56}
 """How many nJy the units of fluxes are, with both of the signs that are read as micro; a maggy is that of AB = 0."""

@@ -154,7 +154,7 @@ class StepVerbs(Generic[AnyCatalog]):
     def bin_nightly(self, longitude_deg: float) -> Self:
         """Make one epoch of those of each band and night: from noon to noon at a longitude, positive to the east.
 
-        As :meth:`bin`. Rubin lies at -70.7494, Palomar at -116.8650 degrees.
+        As :meth:`bin`. Times are MJD or JD. Rubin lies at -70.7494, Palomar at -116.8650 degrees.
         """
         return self.apply(Bin.nightly(float(longitude_deg)))
 

@@ -150,7 +150,8 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         name : str
             Name of the struct.
         longitude_deg : float, optional
-            Where nights end at noon, east positive; by default a night ends where no epoch follows for half a day.
+            Where nights end at noon, east positive (times are MJD or JD); by default a night ends where no epoch
+            follows for half a day.
         season_gap_days : float
             A season ends where no epoch follows for so long.
         """

@@ -174,6 +174,12 @@ class FunctionVerbs(CatalogBase):
 
         require_set(feature_set, "features")
         extraction = Extraction.of(feature_set, self.schema.field(lightcurve), self.name)
+        there = [f.name for f in extraction.fields if f.name in self.schema.names and f.name != lightcurve]
+        if there:
+            raise PlanError(
+                f'{self.name} has features already, in the column "{there[0]}": extract all of them at once, with a '
+                f"set like FeatureSet.fast() + FeatureSet.fits(), or rename the column first"
+            )
         return self.with_plan(
             Extend(self.plan, extraction, extraction.fields, extraction.inputs, dropped=() if keep else (lightcurve,))
         )

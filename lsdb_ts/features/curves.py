@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,7 @@ from lsdb_ts.errors import InputError, PlanError, did_you_mean
 from lsdb_ts.kernels.curves.grouping import far_in_time, group_by_band, usable
 from lsdb_ts.kernels.curves.statistics import curve_statistics, sorted_within
 from lsdb_ts.kernels.periods.search import Periods, PeriodSearch, search_periods
-from lsdb_ts.schema import Roles, is_nested
+from lsdb_ts.schema import NO_MAGNITUDE, Roles, is_nested
 
 MAX_BASELINE_DAYS = 36525.0
 """An epoch further than a century from its object's median epoch is an error of the time column."""
@@ -33,14 +33,15 @@ class Inputs:
     """The parts of a nested column that features need."""
 
     time: str
-    band: str
+    band: str | None
+    """None where all epochs are of one band."""
     value: str
     error: str
     quality: str | None
     is_flux: bool
 
     @classmethod
-    def of(cls, roles: Roles) -> Inputs:
+    def of(cls, roles: Roles, bands: Sequence[str]) -> Inputs:
         """Choose fluxes where there are any, else magnitudes; raises PlanError naming the missing role."""
         if roles.flux and roles.flux_error:
             value, error, is_flux = roles.flux, roles.flux_error, True
@@ -51,17 +52,18 @@ class Inputs:
                 f"features need flux and flux_error, or mag and mag_error; the roles are {roles.items()}: give them by "
                 'Roles(time=..., band=..., flux=..., flux_error=...).tag(schema), or name the columns like "psfFlux"'
             )
-        if not roles.time or not roles.band:
+        if not roles.time or (not roles.band and len(bands) != 1):
             raise PlanError(
-                f"features need a time and a band; the roles are {roles.items()}: name both with Roles(...)"
+                f"features need a time and a band; the roles are {roles.items()}: name both with Roles(...), or give "
+                "light curves of a single band a set of a single one, as in FeatureSet.fast(['V'])"
             )
         return cls(roles.time, roles.band, value, error, roles.quality, is_flux)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The parts' names."""
-        parts = (self.time, self.band, self.value, self.error)
-        return (*parts, self.quality) if self.quality else parts
+        parts = (self.time, self.band, self.value, self.error, self.quality)
+        return tuple(part for part in parts if part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +100,11 @@ class LightCurves:
         """Group the epochs of a nested column, whose first row is called so in errors.
 
         Left out, and counted in ``dropped``, are epochs that are flagged (or whose flag is null), whose time, value or
-        error is null, NaN or infinite, whose error is not positive or has no finite weight ``1 / e^2``, or that lie
-        more than a century from the object's median epoch. Epochs of other bands are not looked at. A null curve has no
-        epochs.
+        error is null, NaN or infinite, whose magnitude is none (99, -999), whose error is not positive or has no finite
+        weight ``1 / e^2``, or that lie more than a century from the object's median epoch. Epochs of other bands are
+        not looked at. A null curve has no epochs.
         """
-        inputs = Inputs.of(roles)
+        inputs = Inputs.of(roles, bands)
         chunks = lightcurves.chunks if isinstance(lightcurves, pa.ChunkedArray) else [lightcurves]
         rows_before = np.cumsum([first_row, *map(len, chunks)])
         read = [_flatten(chunk, inputs, bands, row) for chunk, row in zip(chunks, rows_before, strict=False)]
@@ -112,6 +114,8 @@ class LightCurves:
         time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
         starts = np.concatenate([[0], np.cumsum(lengths)])
         good &= usable(time, value, error)
+        if not inputs.is_flux:
+            good &= np.abs(value) < NO_MAGNITUDE
         good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)
         rows, offsets, dropped = group_by_band(starts, band, good, len(bands))
         time = time[rows]
@@ -129,6 +133,11 @@ class LightCurves:
     def counts(self) -> NDArray[np.int64]:
         """Good epochs per object and band, shape (n_objects, n_bands)."""
         return np.diff(self.offsets).reshape(self.n_objects, len(self.bands))
+
+    @functools.cached_property
+    def signal_to_noise(self) -> NDArray[np.float64]:
+        """Flux over its error, shape (n_epochs,); of magnitudes by the relative error, ``0.4 ln(10) e``."""
+        return self.values / self.errors if self.is_flux else 2.5 / np.log(10.0) / self.errors
 
     def statistic(self, name: str) -> NDArray[np.float64]:
         """Return one of ``kernels.curves.statistics.STATISTICS`` per object and band, shape (n_objects, n_bands)."""
@@ -153,12 +162,14 @@ class LightCurves:
         return search_periods(*arrays, len(self.bands), self.search, relative=self.is_flux)
 
 
-def blocks_of(lightcurves: pa.ChunkedArray, roles: Roles, epochs: int) -> Iterator[tuple[int, pa.ChunkedArray]]:
-    """Yield parts of whole curves, with the row where each begins: a part ends with the curve that fills it."""
+def blocks_of(lightcurves: pa.ChunkedArray, time: str, epochs: int) -> Iterator[tuple[int, pa.ChunkedArray]]:
+    """Yield parts of whole curves, with the row where each begins: a part ends with the curve that fills it.
+
+    Epochs are counted by the part ``time``.
+    """
     if len(lightcurves) == 0:
         yield 0, lightcurves
         return
-    time = Inputs.of(roles).time
     lengths = [_lengths(_parts(chunk, [time])[time]) for chunk in lightcurves.chunks]
     before = np.cumsum(np.concatenate([[0], *lengths]))[:-1]
     starts = np.concatenate([[0], np.flatnonzero(np.diff(before // epochs)) + 1, [len(lightcurves)]])
@@ -166,22 +177,38 @@ def blocks_of(lightcurves: pa.ChunkedArray, roles: Roles, epochs: int) -> Iterat
         yield start, lightcurves.slice(start, stop - start)
 
 
-def warn_of_other_bands(lightcurves: pa.ChunkedArray, roles: Roles, wanted: tuple[str, ...]) -> None:
-    """Warn that all features of a table of many epochs are null, for none is in a wanted band.
+def warn_of_other_bands(
+    lightcurves: pa.ChunkedArray, roles: Roles, bands: tuple[str, ...], epochs: NDArray[np.int64]
+) -> None:
+    """Warn that a wanted band has no epochs in a table of many, where others have: it may have another name.
 
     Not an error: what is one must not depend on how the sky is cut.
+
+    Parameters
+    ----------
+    lightcurves : pyarrow.ChunkedArray
+        The nested column.
+    roles : Roles
+        Of its parts.
+    bands : tuple of str
+        The wanted ones.
+    epochs : numpy.ndarray of int64, shape (n_bands,)
+        How many epochs of each there are.
     """
-    band = Inputs.of(roles).band
-    lists = [chunk.field(band).flatten() for chunk in lightcurves.chunks]
-    if sum(map(len, lists)) < _TELLING_EPOCHS:
+    part = Inputs.of(roles, bands).band
+    lists = [chunk.field(part).flatten() for chunk in lightcurves.chunks if part]
+    if epochs.all() or sum(map(len, lists)) < _TELLING_EPOCHS:
         return
-    stored = pa.chunked_array(lists)
-    found = [str(b) for b in pc.unique(stored).to_pylist()[:8]]
-    warnings.warn(
-        f"none of {len(stored)} epochs is in the bands {', '.join(wanted)} of the feature set, so all its features are "
-        f"null; theirs are {', '.join(found)}: name them, as in FeatureSet.full(bands={found})",
-        stacklevel=3,
-    )
+    found = [_band_name(band) for band in pc.unique(pa.chunked_array(lists)).to_pylist() if band is not None]
+    others = [band for band in found if band not in bands][:8]
+    if others:
+        missing = [band for band, n in zip(bands, epochs, strict=True) if n == 0]
+        warnings.warn(
+            f"none of {sum(map(len, lists))} epochs is in the bands {', '.join(missing)} of the feature set, whose "
+            f"features are null; not in the set are {', '.join(others)}: name the bands as they are stored, as in "
+            f"FeatureSet.full(bands={found[:8]})",
+            stacklevel=3,
+        )
 
 
 def _flatten(chunk, inputs, bands, first_row):  # type: ignore[no-untyped-def]
@@ -202,7 +229,8 @@ def _flatten(chunk, inputs, bands, first_row):  # type: ignore[no-untyped-def]
     if inputs.quality:
         flag = _floats(pc.cast(parts[inputs.quality].flatten(), pa.int64()))
         good = flag == 0
-    return lengths, _band_codes(parts[inputs.band].flatten(), bands), good, numbers
+    codes = _band_codes(parts[inputs.band].flatten(), bands) if inputs.band else np.zeros(good.size, np.int8)
+    return lengths, codes, good, numbers
 
 
 def _parts(chunk, names):  # type: ignore[no-untyped-def]
@@ -237,10 +265,14 @@ def _band_codes(array, bands):  # type: ignore[no-untyped-def]
         return of_byte[letters]
     encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     place = {band: code for code, band in enumerate(bands)}
-    codes = [place.get(str(name), -1) for name in encoded.dictionary.to_pylist()]
+    codes = [place.get(_band_name(band), -1) for band in encoded.dictionary.to_pylist()]
     # The last code is for null.
     lookup = np.array([*codes, -1], dtype=np.int8)
     return lookup[pc.fill_null(encoded.indices.cast(pa.int64()), len(codes)).to_numpy(zero_copy_only=False)]
+
+
+def _band_name(band: object) -> str:
+    return band.decode(errors="replace") if isinstance(band, bytes) else str(band)
 
 
 def _single_bytes(array):  # type: ignore[no-untyped-def]

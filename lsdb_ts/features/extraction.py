@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.features.protocol import VALUE, in_unit, unit_of_values
 from lsdb_ts.features.sets import FeatureSet
-from lsdb_ts.lightcurves.shape import Shape
+from lsdb_ts.lightcurves.shape import BRIGHTNESS, Shape
 from lsdb_ts.schema import Roles, is_nested, unit_of, with_unit
 
 
 @dataclass(frozen=True)
 class Extraction:
     """From a table with light curves to a table of their features, row by row."""
+
+    __name__: ClassVar[str] = "features"
+    """What messages call it."""
 
     feature_set: FeatureSet
     lightcurve: str
@@ -39,6 +42,14 @@ class Extraction:
             raise PlanError(f'"{column.name}" of {where} is {column.type} and not a light curve (a struct of lists)')
         shape = Shape.of(column)
         feature_set.require_second(shape.names)
+        for role in ("time", *BRIGHTNESS[shape.roles.flux is None]):
+            if getattr(shape.roles, role) is not None:
+                shape.number(role, "features")
+        if shape.roles.flux is None and all(feature.fluxes_only for feature in feature_set.features):
+            raise PlanError(
+                f"the features of the set {feature_set.name} are of fluxes, and {column.name} has magnitudes: "
+                f'{where}.curves("{column.name}").to_flux().features(...)'
+            )
         return cls(feature_set, column.name, shape.roles, unit_of_values(shape))
 
     @property

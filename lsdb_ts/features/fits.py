@@ -7,16 +7,19 @@ one fit are one computation. Models are of fluxes; of magnitudes they are null.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.features.curves import LightCurves
-from lsdb_ts.features.protocol import VALUE, BandFeature, Feature, ObjectFeature
+from lsdb_ts.features.detected import FleetFit, TailFit
+from lsdb_ts.features.fitted import Fitted, check_quantity, number, quantities
+from lsdb_ts.features.process import BandProcess, ObjectProcess, ProcessColour
+from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature
+from lsdb_ts.features.rainbow import RainbowBase, RainbowFit
 from lsdb_ts.features.shared import once
+from lsdb_ts.features.wavelengths import require_wavelengths
 from lsdb_ts.kernels.fits.least_squares import Fits, fit_curves
 from lsdb_ts.kernels.fits.models import MODELS, Model
 
@@ -24,63 +27,12 @@ ALONE = ("bazin", "villar", "linexp")
 """Models that are fitted to each band by itself."""
 TOGETHER = ("bazin", "villar", "tde", "fallback", "ulens")
 """Models that are fitted to all bands together: one shape, an amplitude (and base) for each band."""
-EVERY_MODEL = (*ALONE, "bazin_joint", "villar_joint", *TOGETHER[2:])
-"""What a set may ask for."""
-_WITHOUT_UNIT = ("beta", "index", "u0", "redchi2", "flag")
-_ERROR = "_err"
-_QUALITY = {
-    "redchi2": "chi2 per degree of freedom",
-    "flag": "0 converged, 1 with a parameter at its limit, 2 not converged, 3 singular, 4 too few epochs",
-}
-
-
-class _Fitted:
-    """What features of fits have in common: a model, and which number of its fit."""
-
-    fluxes_only: ClassVar[bool] = True
-    costly: ClassVar[bool] = True
-    on_request: ClassVar[bool] = True
-    model: str
-    quantity: str
-
-    @property
-    def name(self) -> str:
-        """Model and quantity, such as ``bazin_tau_rise_err``."""
-        return f"{self.model}_{self.quantity}"
-
-    @property
-    def unit(self) -> str:
-        """Unit of the parameter; its error has the same."""
-        parameter = self.quantity.removesuffix(_ERROR)
-        if parameter in _WITHOUT_UNIT:
-            return "1"
-        return VALUE if parameter in MODELS[self.model].own else "d"
-
-    @property
-    def stored(self) -> pa.DataType:
-        """Double precision for times of day."""
-        return pa.float64() if self.quantity == MODELS[self.model].shape[0] else pa.float32()
-
-    @property
-    def min_epochs(self) -> int:
-        """One more than there are parameters; a flag there always is."""
-        return 0 if self.quantity == "flag" else len(MODELS[self.model].parameters) + 1
-
-    @property
-    def reference(self) -> str:
-        """Source of the model."""
-        return MODELS[self.model].reference
-
-    @property
-    def formula(self) -> str:
-        """What this number is, and the model."""
-        parameter = self.quantity.removesuffix(_ERROR)
-        what = _QUALITY.get(parameter, parameter if parameter == self.quantity else f"standard error of {parameter}")
-        return f"{what}; least squares fit of ``{MODELS[self.model].formula}``"
+EVERY_MODEL = (*ALONE, "bazin_joint", "villar_joint", *TOGETHER[2:], "fleet", "tail", "rainbow", "gp")
+"""What a set may ask for; the last two need the wavelengths of the bands."""
 
 
 @dataclass(frozen=True)
-class BandFit(_Fitted, BandFeature):
+class BandFit(Fitted, BandFeature):
     """A number of the fit of a model to a band by itself."""
 
     model: str = "bazin"
@@ -92,16 +44,16 @@ class BandFit(_Fitted, BandFeature):
     @classmethod
     def of_bands(cls, bands: tuple[str, ...]) -> tuple[BandFit, ...]:
         """Return all numbers of all models, amplitudes first."""
-        return tuple(cls(m, q) for m in ALONE for q in _quantities(MODELS[m].own + MODELS[m].shape, quality=True))
+        return tuple(cls(m, q) for m in ALONE for q in quantities(MODELS[m].own + MODELS[m].shape, quality=True))
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the number of every object and band."""
         fits = _ALONE[self.model](curves)
-        return _number(fits, self.quantity).reshape(curves.counts.shape)
+        return number(fits, self.quantity).reshape(curves.counts.shape)
 
 
 @dataclass(frozen=True)
-class ObjectFit(_Fitted, ObjectFeature):
+class ObjectFit(Fitted, ObjectFeature):
     """A number of the fit of a model to all bands together, that belongs to the object."""
 
     model: str = "tde"
@@ -111,23 +63,23 @@ class ObjectFit(_Fitted, ObjectFeature):
         _check(self, TOGETHER, MODELS.get(self.model, MODELS["tde"]).shape, quality=True)
 
     @property
-    def name(self) -> str:  # type: ignore[override]
-        """As of any fit; ``bazin_joint_t0`` where the model is also fitted to each band."""
-        return _joint(self)
+    def fit(self) -> str:
+        """The model; ``bazin_joint`` where it is also fitted to each band."""
+        return _joint(self.model)
 
     @classmethod
     def of_bands(cls, bands: tuple[str, ...]) -> tuple[ObjectFit, ...]:
         """Return all numbers of all models, their times last."""
         shapes = {m: MODELS[m].shape[1:] + MODELS[m].shape[:1] for m in TOGETHER}
-        return tuple(cls(m, q) for m in TOGETHER for q in _quantities(shapes[m], quality=True))
+        return tuple(cls(m, q) for m in TOGETHER for q in quantities(shapes[m], quality=True))
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the number of every object."""
-        return _number(_TOGETHER[self.model](curves), self.quantity)
+        return number(_TOGETHER[self.model](curves), self.quantity)
 
 
 @dataclass(frozen=True)
-class AmplitudeFit(_Fitted, BandFeature):
+class AmplitudeFit(Fitted, BandFeature):
     """The amplitude or base of a band in the fit of a model to all bands together."""
 
     model: str = "tde"
@@ -137,9 +89,9 @@ class AmplitudeFit(_Fitted, BandFeature):
         _check(self, TOGETHER, MODELS.get(self.model, MODELS["tde"]).own, quality=False)
 
     @property
-    def name(self) -> str:  # type: ignore[override]
-        """As of any fit; ``bazin_joint_a`` where the model is also fitted to each band."""
-        return _joint(self)
+    def fit(self) -> str:
+        """The model; ``bazin_joint`` where it is also fitted to each band."""
+        return _joint(self.model)
 
     @property
     def min_epochs(self) -> int:  # type: ignore[override]
@@ -149,51 +101,45 @@ class AmplitudeFit(_Fitted, BandFeature):
     @classmethod
     def of_bands(cls, bands: tuple[str, ...]) -> tuple[AmplitudeFit, ...]:
         """Return amplitudes and bases of all models."""
-        return tuple(cls(m, q) for m in TOGETHER for q in _quantities(MODELS[m].own, quality=False))
+        return tuple(cls(m, q) for m in TOGETHER for q in quantities(MODELS[m].own, quality=False))
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the number of every object and band."""
-        return _number(_TOGETHER[self.model](curves), self.quantity)
+        return number(_TOGETHER[self.model](curves), self.quantity)
 
 
-def features(bands: tuple[str, ...], models: tuple[str, ...]) -> tuple[Feature, ...]:
-    """Return every number of some of the models; raises PlanError for one that there is not."""
-    wanted = {}
-    for kind in (BandFit, AmplitudeFit, ObjectFit):
+_KINDS = (
+    BandFit, AmplitudeFit, ObjectFit, FleetFit, TailFit, RainbowBase, RainbowFit,
+    BandProcess, ObjectProcess, ProcessColour,
+)  # fmt: skip
+
+
+def features(bands: tuple[str, ...], models: tuple[str, ...] | None) -> tuple[Feature, ...]:
+    """Return every number of some of the models; None stands for all that these bands may be fitted by.
+
+    Raises PlanError for a model that there is not, or that needs wavelengths which are not known.
+    """
+    there: dict[str, list[Feature]] = {}
+    for kind in _KINDS:
         for feature in kind.of_bands(bands):
-            wanted.setdefault(feature.name.removesuffix(f"_{feature.quantity}"), []).append(feature)
-    for model in models:
-        if model not in wanted:
+            there.setdefault(feature.fit, []).append(feature)
+    for model in models or ():
+        if model not in EVERY_MODEL:
             raise PlanError(f'there are fits of {", ".join(EVERY_MODEL)}; not of "{model}"')
-    return tuple(feature for model in models for feature in wanted[model])
+        if model not in there:
+            require_wavelengths(bands)
+    wanted = [model for model in EVERY_MODEL if model in there] if models is None else models
+    return tuple(feature for model in wanted for feature in there[model])
 
 
-def _joint(feature: _Fitted) -> str:
-    return (
-        f"{feature.model}_joint_{feature.quantity}" if feature.model in ALONE else f"{feature.model}_{feature.quantity}"
-    )
+def _joint(model: str) -> str:
+    return f"{model}_joint" if model in ALONE else model
 
 
-def _quantities(parameters: tuple[str, ...], *, quality: bool) -> tuple[str, ...]:
-    errors = tuple(p + _ERROR for p in parameters)
-    return (*parameters, *errors, *(_QUALITY if quality else ()))
-
-
-def _check(feature: _Fitted, models: tuple[str, ...], parameters: tuple[str, ...], *, quality: bool) -> None:
-    kind = type(feature).__name__
+def _check(feature: Fitted, models: tuple[str, ...], parameters: tuple[str, ...], *, quality: bool) -> None:
     if feature.model not in models:
-        raise PlanError(f'{kind} knows the models {", ".join(models)}; not "{feature.model}"')
-    known = _quantities(parameters, quality=quality)
-    if feature.quantity not in known:
-        raise PlanError(f'{kind} of {feature.model} has the numbers {", ".join(known)}; not "{feature.quantity}"')
-
-
-def _number(fits: Fits, quantity: str) -> NDArray[np.float64]:
-    if quantity == "flag":
-        return fits.status.astype(np.float64)
-    if quantity == "redchi2":
-        return fits.redchi2
-    return fits.error(quantity.removesuffix(_ERROR)) if quantity.endswith(_ERROR) else fits.value(quantity)
+        raise PlanError(f'{type(feature).__name__} knows the models {", ".join(models)}; not "{feature.model}"')
+    check_quantity(feature, parameters, quality=quality)
 
 
 def _fitted(model: Model, *, together: bool):  # type: ignore[no-untyped-def]

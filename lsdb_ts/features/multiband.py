@@ -176,9 +176,7 @@ class PeakColour(_TwoBands, ObjectFeature):
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the colours."""
         blue, red = self.places(curves)
-        arrays = (curves.time_mjd, curves.values, curves.offsets)
-        moments = _peak_times(curves) + self.days
-        values = values_at(*arrays, len(curves.bands), moments, GAP_DAYS, COLOUR_DAYS)
+        values = _values_after_peak(curves, self.days)
         return colour_of(values[:, blue], values[:, red], curves.is_flux)
 
 
@@ -215,9 +213,22 @@ def _stetson(curves: LightCurves) -> tuple[NDArray[np.int64], NDArray[np.float64
 @once
 def _peak_times(curves: LightCurves) -> NDArray[np.float64]:
     """Return the time of the brightest epoch of each object, of those of S/N of 5 or more; NaN without any."""
-    if curves.is_flux:
-        brightness, snr = curves.values, curves.values / curves.errors
-    else:
-        # The relative error of a flux is 0.4 ln(10) that of its magnitude.
-        brightness, snr = -curves.values, 2.5 / np.log(10.0) / curves.errors
-    return brightest_times(curves.time_mjd, brightness, snr, curves.offsets, len(curves.bands), _DETECTION_SNR)
+    brightness = curves.values if curves.is_flux else -curves.values
+    arrays = (curves.time_mjd, brightness, curves.signal_to_noise, curves.offsets)
+    return brightest_times(*arrays, len(curves.bands), _DETECTION_SNR)
+
+
+def _values_after_peak(curves: LightCurves, days: float) -> NDArray[np.float64]:
+    """Return the values of all bands so many days after the peak, shape (n_objects, n_bands)."""
+    known = _after_peak(curves)
+    if days not in known:
+        arrays = (curves.time_mjd, curves.values, curves.offsets)
+        moments = _peak_times(curves) + days
+        known[days] = values_at(*arrays, len(curves.bands), moments, GAP_DAYS, COLOUR_DAYS)
+    return known[days]
+
+
+@once
+def _after_peak(curves: LightCurves) -> dict[float, NDArray[np.float64]]:
+    """Return where values are kept by the days after the peak."""
+    return {}

@@ -28,7 +28,7 @@ from lsdb_ts.schema import in_njy
 
 FAMILIES = (
     "counts", "brightness", "variability", "shape", "trend", "stochastic", "transient",
-    "colour", "multiband", "periodic", "folded", "dpdd", "fits",
+    "colour", "multiband", "periodic", "folded", "dpdd", "fits", "detected", "rainbow", "process",
 )  # fmt: skip
 """The modules of this package that hold features."""
 VALUE = "value"

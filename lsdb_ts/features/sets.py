@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from lsdb_ts.errors import PlanError, did_you_mean
+from lsdb_ts.errors import LsdbTsError, PlanError, did_you_mean
 from lsdb_ts.features import alerce, dpdd, fits, rubin
 from lsdb_ts.features.curves import Inputs, LightCurves, blocks_of, warn_of_other_bands
 from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature, all_features, named
 from lsdb_ts.features.text import set_html, set_text
+from lsdb_ts.kernels.curves.columns import nullable
 from lsdb_ts.kernels.periods.search import PeriodSearch
 from lsdb_ts.schema import Roles, with_unit
 
 _BLOCK_EPOCHS = 500_000
 """Epochs that are worked on at once: their copies and tables stay small whatever the size of a partition."""
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class FeatureSet:
             raise PlanError("a feature set needs features; all_features() lists them")
         if not self.bands or len(set(self.bands)) < len(self.bands):
             raise PlanError(f"a feature set needs bands, each once; got {self.bands}")
+        if any(not band.strip() or "," in band for band in self.bands):
+            raise PlanError(f'{self.bands} are no bands: give letters, "gr", or a list of names, ["g", "r"]')
         if "multiband" in self.bands:
             raise PlanError('a band cannot be called "multiband": that is the name of the column over all bands')
         for feature in self.features:
@@ -130,22 +133,29 @@ class FeatureSet:
         return cls("fast", names, tuple(f for kind in kinds for f in kind.of_bands(names)))
 
     @classmethod
-    def fits(cls, bands: Iterable[str] = "ugrizy", models: Iterable[str] = fits.EVERY_MODEL) -> FeatureSet:
+    def fits(cls, bands: Iterable[str] = "ugrizy", models: Iterable[str] | None = None) -> FeatureSet:
         """Return fits of supernovae, tidal disruptions and lenses: parameters, standard errors, chi2 and flags.
 
         Parameters
         ----------
         bands : iterable of str
             Bands, bluest first.
-        models : iterable of str
-            Of ``bazin``, ``villar``, ``linexp`` (each band by itself), ``bazin_joint``, ``villar_joint``, ``tde``,
-            ``fallback``, ``ulens`` (all bands together).
+        models : iterable of str, optional
+            Of ``bazin``, ``villar``, ``linexp``, ``fleet``, ``tail`` (each band by itself), ``bazin_joint``,
+            ``villar_joint``, ``tde``, ``fallback``, ``ulens``, ``rainbow`` (all bands together), and ``gp``, the peaks
+            of a Gaussian process. By default all, but the last two only for bands whose wavelengths are known: those
+            of ``ugrizy``.
+
+        Notes
+        -----
+        A Gaussian process takes time in proportion to the cube of its epochs: from some hundred on, longer than all
+        other fits together and than the periods of :meth:`full`.
 
         >>> [f.name for f in FeatureSet.fits("gr", ["tde"]).features][:4]
         ['tde_a', 'tde_a_err', 'tde_sigma', 'tde_t_decay']
         """
         names = tuple(bands)
-        return cls("fits", names, fits.features(names, tuple(models)))
+        return cls("fits", names, fits.features(names, None if models is None else tuple(models)))
 
     @classmethod
     def full(
@@ -230,7 +240,7 @@ class FeatureSet:
 
     def inputs(self, roles: Roles) -> tuple[str, ...]:
         """Return the parts of a light curve that are read; raises PlanError naming a missing role."""
-        return Inputs.of(roles).names + (self.second or ())
+        return Inputs.of(roles, self.bands).names + (self.second or ())
 
     def require_second(self, parts: Iterable[str]) -> None:
         """Raise PlanError unless the second flux of the set is among the parts of a light curve."""
@@ -243,6 +253,23 @@ class FeatureSet:
                 f"{did_you_mean(missing[0], there)}"
             )
 
+    def __add__(self, other: FeatureSet) -> FeatureSet:
+        """Return the set of the features of both, which are of the same bands and search the same way.
+
+        >>> both = FeatureSet.fast("gr") + FeatureSet.fits("gr", ["bazin"])
+        >>> both.name, len(both.features) == len(FeatureSet.fast("gr").features) + 12
+        ('fast+fits', True)
+        """
+        for what in ("bands", "search", "second"):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            if mine != theirs and (what == "bands" or None not in (mine, theirs)):
+                raise PlanError(f"the sets {self.name} and {other.name} differ in their {what}: {mine} and {theirs}")
+        if self.lists or other.lists:
+            raise PlanError("lists of fixed size cannot be added to: take the set without lists=True")
+        features = tuple(dict.fromkeys((*self.features, *other.features)))
+        search, second = self.search or other.search, self.second or other.second
+        return replace(self, name=f"{self.name}+{other.name}", features=features, search=search, second=second)
+
     @functools.cached_property
     def fields(self) -> tuple[pa.Field, ...]:
         """The output: a struct of float32 per band, ``features_g``, and ``features_multiband`` for the whole object.
@@ -250,10 +277,11 @@ class FeatureSet:
         A set without features of bands, or of objects, lacks their columns. The set's fingerprint is in the fields'
         metadata (``feature_set``), so that a classifier knows whether a table holds the features it was trained on.
         """
-        mark = {"feature_set": self.fingerprint}
-        return dpdd.list_fields(len(self.bands), mark) if self.lists else self._structs(mark)
+        return dpdd.list_fields(len(self.bands), {"feature_set": self.fingerprint}) if self.lists else self._structs
 
-    def _structs(self, mark: Mapping[str, str]) -> tuple[pa.Field, ...]:
+    @functools.cached_property
+    def _structs(self) -> tuple[pa.Field, ...]:
+        mark = {"feature_set": self.fingerprint}
         kinds = dict.fromkeys(self.bands, self._of_bands) | {"multiband": self._of_objects}
         return tuple(
             pa.field(f"features_{name}", pa.struct([_field(f) for f in features]), nullable=False, metadata=mark)
@@ -287,13 +315,13 @@ class FeatureSet:
         if self.second is not None:
             self.require_second(part.name for part in lightcurves.type)
         column = lightcurves if isinstance(lightcurves, pa.ChunkedArray) else pa.chunked_array([lightcurves])
-        tables, epochs = [], 0
-        for row, block in blocks_of(column, roles, _BLOCK_EPOCHS):
+        tables, epochs = [], np.zeros(len(self.bands), np.int64)
+        time = Inputs.of(roles, self.bands).time
+        for row, block in blocks_of(column, time, _BLOCK_EPOCHS):
             curves = self._curves(block, roles, row)
-            epochs += int(curves.offsets[-1] + curves.dropped.sum())
+            epochs += (curves.counts + curves.dropped).sum(axis=0)
             tables.append(self._computed(curves))
-        if epochs == 0:
-            warn_of_other_bands(column, roles, self.bands)
+        warn_of_other_bands(column, roles, self.bands, epochs)
         table = pa.concat_tables(tables).combine_chunks()
         return dpdd.dpdd_lists(table, self.bands).cast(pa.schema(list(self.fields))) if self.lists else table
 
@@ -307,30 +335,31 @@ class FeatureSet:
 
     def _computed(self, curves: LightCurves) -> pa.Table:
         curves.prepare(name for feature in self.features for name in feature.statistics)
-        per_band = [self._masked(f, curves, curves.counts) for f in self._of_bands]
-        whole = [self._masked(f, curves, curves.counts.sum(axis=1)) for f in self._of_objects]
-        groups = [[values[:, b] for values in per_band] for b in range(len(self.bands)) if per_band]
-        groups += [whole] if whole else []
-        schema = pa.schema(list(self._structs({"feature_set": self.fingerprint})))
+        counts = np.ascontiguousarray(curves.counts.T)
+        of_bands = [self._columns(f, curves, counts) for f in self._of_bands]
+        of_objects = [self._columns(f, curves, counts.sum(axis=0, keepdims=True)) for f in self._of_objects]
+        groups = [*zip(*of_bands, strict=True), *zip(*of_objects, strict=True)]
         columns = [
-            pa.StructArray.from_arrays(
-                [_column(v, part.type) for v, part in zip(group, field.type, strict=True)], fields=list(field.type)
-            )
-            for group, field in zip(groups, schema, strict=True)
+            pa.StructArray.from_arrays(list(group), fields=list(field.type))
+            for group, field in zip(groups, self._structs, strict=True)
         ]
-        return pa.Table.from_arrays(columns, schema=schema)
+        return pa.Table.from_arrays(columns, schema=pa.schema(list(self._structs)))
 
     @staticmethod
-    def _masked(feature: Feature, curves: LightCurves, counts: np.ndarray) -> np.ndarray:
+    def _columns(feature: Feature, curves: LightCurves, counts: NDArray[np.int64]) -> list[pa.Array]:
+        """Return one column for each row of counts: those of the bands, or of the whole objects."""
         if feature.fluxes_only and not curves.is_flux:
-            return np.full(counts.shape, np.nan)
-        found = np.asarray(feature.compute(curves), dtype=np.float64)
-        if found.shape != counts.shape:
+            return [pa.nulls(counts.shape[1], feature.stored)] * len(counts)
+        of_bands = isinstance(feature, BandFeature)
+        shape = counts.T.shape if of_bands else counts.shape[1:]
+        found = _numbers_of(feature, curves)
+        if found.shape != shape:
             raise PlanError(
-                f"the feature {feature.name} gave numbers of shape {found.shape} and not {counts.shape}: one for each "
-                f"{'object and band' if counts.ndim == 2 else 'object'}"
+                f"the feature {feature.name} gave numbers of shape {found.shape} and not {shape}: one for each "
+                f"{'object and band' if of_bands else 'object'}"
             )
-        return np.where(counts >= feature.min_epochs, found, np.nan)
+        table = nullable(np.atleast_2d(found.T), counts, feature.min_epochs, feature.stored.to_pandas_dtype())
+        return [_column(feature.stored, *parts) for parts in zip(*table, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the identity of the set as plain JSON."""
@@ -383,11 +412,19 @@ def _ranged(search: PeriodSearch | None, period_range_days: tuple[float, float])
     return replace(search or PeriodSearch(), period_range_days=(shortest, longest))
 
 
+def _numbers_of(feature: Feature, curves: LightCurves) -> NDArray[np.float64]:
+    try:
+        return np.asarray(feature.compute(curves), dtype=np.float64)
+    except LsdbTsError:
+        raise
+    except Exception as error:
+        raise RuntimeError(f"the feature {feature.name}: {type(error).__name__}: {error}") from error
+
+
 def _field(feature: Feature) -> pa.Field:
     return with_unit(pa.field(feature.name, feature.stored), feature.unit)
 
 
-def _column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """Return the numbers with null for what is not one, or too large for a float32."""
-    defined = np.abs(values) <= _LARGEST
-    return pa.array(np.where(defined, values, 0.0).astype(kind.to_pandas_dtype()), mask=~defined)
+def _column(kind: pa.DataType, numbers: np.ndarray, bits: np.ndarray, missing: int) -> pa.Array:
+    buffers = [pa.py_buffer(bits) if missing else None, pa.py_buffer(numbers)]
+    return pa.Array.from_buffers(kind, len(numbers), buffers, int(missing))

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.features.protocol import VALUE, BandFeature
 from lsdb_ts.features.shared import once
+from lsdb_ts.kernels.curves.power_law import structure_power_law
 from lsdb_ts.kernels.curves.random_walk import fit_drw, iar_phi, walk_chi2
 from lsdb_ts.kernels.curves.stochastic import abbe_excess, hat_power, moving_averages
-from lsdb_ts.kernels.curves.structure import structure_power_law
 
 _ALERCE = "Sanchez-Saez et al. 2021, AJ 161, 141"
 _FLUX_PER_MAG = 0.4 * math.log(10.0)
@@ -36,7 +36,7 @@ class SfAmp(BandFeature):
     Of greatest likelihood, with pairs taken together in bins of 0.1 dex of lag. 0 where the errors explain all.
     """
 
-    name, unit, min_epochs = "sf_amp", VALUE, 5
+    name, unit, min_epochs, version = "sf_amp", VALUE, 5, 2
     reference = "Schmidt et al. 2010, ApJ 714, 1194, eq. 4"
     costly = True
     definitions: ClassVar[Mapping[str, str]] = {
@@ -55,7 +55,7 @@ class SfAmp(BandFeature):
 class SfGamma(BandFeature):
     """Exponent gamma of the structure function ``A (lag / 1 yr)^gamma``: 0 for white noise, 0.5 for a random walk."""
 
-    name, unit, min_epochs = "sf_gamma", "1", 5
+    name, unit, min_epochs, version = "sf_gamma", "1", 5, 2
     reference = "Schmidt et al. 2010, ApJ 714, 1194, eq. 4"
     costly = True
     definitions: ClassVar[Mapping[str, str]] = {

@@ -156,12 +156,9 @@ class MaxFluxAfter(_Forced, BandFeature):
 @once
 def _peaks(curves: LightCurves) -> NDArray[np.float64]:
     """Return ``PEAKS`` of every object and band, in the unit and sense of the curves."""
-    if curves.is_flux:
-        table = peaks(curves.time_mjd, curves.values, curves.values / curves.errors, curves.offsets, DETECTION_SNR)
-    else:
-        # The relative error of a flux is 0.4 ln(10) that of its magnitude.
-        snr = 2.5 / np.log(10.0) / curves.errors
-        table = peaks(curves.time_mjd, -curves.values, snr, curves.offsets, DETECTION_SNR)
+    brightness = curves.values if curves.is_flux else -curves.values
+    table = peaks(curves.time_mjd, brightness, curves.signal_to_noise, curves.offsets, DETECTION_SNR)
+    if not curves.is_flux:
         for name in ("f_peak", "rise_slope", "fade_slope"):
             table[:, PEAKS.index(name)] *= -1.0
     return table.reshape(*curves.counts.shape, len(PEAKS))
@@ -169,8 +166,7 @@ def _peaks(curves: LightCurves) -> NDArray[np.float64]:
 
 @once
 def _surroundings(curves: LightCurves) -> NDArray[np.float64]:
-    snr = curves.values / curves.errors
-    arrays = (curves.time_mjd, curves.values, snr, curves.offsets)
+    arrays = (curves.time_mjd, curves.values, curves.signal_to_noise, curves.offsets)
     return surroundings(*arrays, len(curves.bands), DETECTION_SNR).reshape(*curves.counts.shape, len(SURROUNDINGS))
 
 

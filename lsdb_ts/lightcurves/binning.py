@@ -10,7 +10,7 @@ import pyarrow as pa
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.curves.binning import bin_means
 from lsdb_ts.kernels.curves.within import order_within
-from lsdb_ts.lightcurves.cadence import noon_mjd
+from lsdb_ts.lightcurves.cadence import in_mjd, noon_mjd
 from lsdb_ts.lightcurves.curves import Curves, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
@@ -32,6 +32,8 @@ class Bin(Step):
     width_days: float
     origin_mjd: float = 0.0
     """Where a bin begins: ``[origin + k width, origin + (k + 1) width)``."""
+    nights: bool = False
+    """Whether the origin is in MJD also where the times are JD."""
 
     def __post_init__(self) -> None:
         if not 0 < self.width_days < np.inf or not np.isfinite(self.origin_mjd):
@@ -46,7 +48,7 @@ class Bin(Step):
         >>> Bin.nightly(-70.7494).origin_mjd
         0.69652611...
         """
-        return cls(1.0, noon_mjd(longitude_deg))
+        return cls(1.0, noon_mjd(longitude_deg), nights=True)
 
     def _roles(self, before: Shape) -> tuple[str, str | None, str, str | None]:
         value, error = before.compared("bin")
@@ -71,7 +73,7 @@ class Bin(Step):
         used = np.flatnonzero(np.isfinite(t) & np.isfinite(x) & np.isfinite(e))
         counts = np.bincount(curves.parents[used], minlength=len(curves))
         bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        number = np.floor((t - self.origin_mjd) / self.width_days)
+        number = np.floor(((in_mjd(t) if self.nights else t) - self.origin_mjd) / self.width_days)
         code = np.zeros(t.size) if band is None else curves.codes(band)[0].astype(np.float64)
         rows = used[order_within(bounds, number[used], code[used])]
         first, n_epochs, means, offsets = bin_means(rows, bounds, number, code, t, x, e)

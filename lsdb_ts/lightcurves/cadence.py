@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.curves.ranked import middle_of
@@ -17,12 +19,38 @@ from lsdb_ts.lightcurves.summary import Summary
 from lsdb_ts.schema import with_unit
 
 _NIGHT_GAP_DAYS = 0.5
+_JD_OF_MJD, _EARLIEST_JD = 2_400_000.5, 2_300_000.0
+_MJD = (10_000.0, 100_000.0)
+"""Times that may be MJD: from 1886 to 2132."""
 _DAYS = ("duration", "median_gap", "longest_gap", "median_season", "longest_season")
 
 
 def noon_mjd(longitude_deg: float) -> float:
-    """Return the time of day, in MJD, at which the mean sun is highest at a longitude, east positive."""
+    """Return the time of day, in MJD, at which the mean sun is highest at a longitude, east positive.
+
+    Raises
+    ------
+    PlanError
+        It is no longitude.
+    """
+    if not -360.0 <= longitude_deg <= 360.0:
+        raise PlanError(f"a longitude is from -180 to 180 degrees, or from 0 to 360, and not {longitude_deg}")
     return 0.5 - longitude_deg / 360.0
+
+
+def in_mjd(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return times in MJD where they are MJD or JD, epoch by epoch; nights begin half a day apart in the two.
+
+    Other times stay as they are, and are warned of: where their days begin, nobody knows.
+    """
+    found = np.where(time > _EARLIEST_JD, time - _JD_OF_MJD, time)
+    if found.size and not np.any((found > _MJD[0]) & (found < _MJD[1])):
+        warnings.warn(
+            f"times such as {found[0]:g} are neither MJD nor JD, so nights may be cut at midnight: bin them with "
+            f"bin(1.0, origin_mjd=...), a time at noon",
+            stacklevel=2,
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -39,6 +67,8 @@ class Cadence(Summary):
     season_gap_days: float = 80.0
 
     def __post_init__(self) -> None:
+        if self.longitude_deg is not None:
+            noon_mjd(self.longitude_deg)
         if not self.season_gap_days > 0:
             raise PlanError(f"seasons end with a gap of a positive number of days, and not {self.season_gap_days}")
 
@@ -59,7 +89,9 @@ class Cadence(Summary):
         t = known.numbers(time)
         t = t[order_within(known.offsets, t)]
         table = np.full((len(curves), 8), np.nan)
-        noon = np.nan if self.longitude_deg is None else noon_mjd(self.longitude_deg)
+        noon = np.nan
+        if self.longitude_deg is not None:
+            t, noon = in_mjd(t), noon_mjd(self.longitude_deg)
         _all_curves(t, known.offsets, noon, self.season_gap_days, table)
         kind = self.type(curves.shape)
         arrays = [nullable(table[:, k], part.type) for k, part in enumerate(kind)]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.shape import Shape
+from lsdb_ts.schema import NO_MAGNITUDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +115,11 @@ class Curves:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def numbers(self, part: str) -> NDArray[np.float64]:
-        """Return a part as float64, with NaN for null."""
-        return as_numbers(self.parts[part])
+        """Return a part as float64, with NaN for null, and for what stands in the place of a magnitude: 99, -999."""
+        found = as_numbers(self.parts[part])
+        if part in (self.shape.roles.mag, self.shape.roles.limit):
+            return np.where(np.abs(found) < NO_MAGNITUDE, found, np.nan)
+        return found
 
     def errors(self, part: str | None) -> NDArray[np.float64]:
         """Return the errors of a part, NaN where they are not positive and finite; all 1 where there is no such part.

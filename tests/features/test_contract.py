@@ -19,7 +19,7 @@ PARTS = ("t", "band", "f", "e")
 KINDS = all_features()
 TIMES = {"t_first", "t_last", "t_peak"}
 """Times of day, which float32 would round to minutes."""
-UNITS = {"1", "d", "mag", "mag/d", "rad", "value", "value/d", "value^2"}
+UNITS = {"1", "d", "K", "mag", "mag/d", "rad", "value", "value/d", "value^2"}
 
 
 def make(kind):

@@ -70,7 +70,7 @@ def test_every_number_has_a_unit_a_formula_a_source_and_survives_json_and_pickle
     assert {units[n] for n in ("bazin_t0", "bazin_tau_fall_err", "ulens_te", "fallback_sigma")} == {"d"}
     assert {units[n] for n in ("villar_beta", "tde_index_err", "ulens_u0", "bazin_flag", "tde_redchi2")} == {"1"}
     for feature in features.features:
-        assert "; least squares fit of ``" in feature.formula
+        assert feature.fit == "gp" or "; least squares fit of ``" in feature.formula
         assert feature.reference
         assert pickle.loads(pickle.dumps(feature)) == feature
         assert Feature.from_json(json.loads(json.dumps(feature.to_json()))) == feature
@@ -83,10 +83,10 @@ def test_the_columns_are_those_declared_and_times_are_in_double_precision(table)
 
     assert found.schema.equals(declared, check_metadata=True)
     wide = {f.name for f in found.schema.field("features_g").type if f.type == pa.float64()}
-    assert wide == {"bazin_t0", "villar_t0", "linexp_t0"}
+    assert wide == {"bazin_t0", "villar_t0", "linexp_t0", "fleet_t0"}
     whole = found.schema.field("features_multiband").type
     assert {f.name for f in whole if f.type == pa.float64()} == {
-        "bazin_joint_t0", "villar_joint_t0", "tde_t_peak", "fallback_t_peak", "ulens_t0"
+        "bazin_joint_t0", "villar_joint_t0", "tde_t_peak", "fallback_t_peak", "ulens_t0", "rainbow_t0", "gp_t_peak"
     }  # fmt: skip
     assert unit_of(whole.field("tde_t_peak")) == "d"
 
@@ -131,7 +131,7 @@ def test_without_epochs_only_the_flag_speaks(table):
     _, found = table
     for row in (30, 31, 32):
         for column in ("features_g", "features_r", "features_multiband"):
-            numbers = found[column][row].as_py()
+            numbers = {n: v for n, v in found[column][row].as_py().items() if not n.startswith("gp_")}
             assert {v for n, v in numbers.items() if n.endswith("_flag")} == {4.0}
             assert {v for n, v in numbers.items() if not n.endswith("_flag")} == {None}
 
@@ -151,9 +151,12 @@ def test_a_lens_is_one_in_all_bands():
 def test_magnitudes_have_no_fits():
     t, band, f, e = supernova(0)
     curves = nested([(t, band, 25 - 0.01 * f, 0.01 * e)], ("t", "band", "m", "s"))
-    row = FeatureSet.fits("gr").extract(curves, Roles(time="t", band="band", mag="m", mag_error="s")).to_pylist()[0]
+    features = FeatureSet.fits("gr")
+    row = features.extract(curves, Roles(time="t", band="band", mag="m", mag_error="s")).to_pylist()[0]
+    of_fluxes = {f.name for f in features.features if f.fluxes_only}
 
-    assert {v for column in row.values() for v in column.values()} == {None}
+    assert {f.fit for f in features.features if not f.fluxes_only} == {"fleet", "tail"}
+    assert {v for column in row.values() for n, v in column.items() if n in of_fluxes} == {None}
 
 
 def test_models_and_numbers_that_there_are_not_are_named():
@@ -192,3 +195,18 @@ def test_simulated_surveys_give_the_time_of_maximum(real):
     assert (flag == 0).mean() > 0.9
     assert abs(np.median(late)) < 3.0
     assert (np.abs(late - np.median(late)) < 5.0).mean() > 0.8
+
+
+def test_all_bands_together_tell_peaks_and_temperatures_of_simulated_surveys(real):
+    curves, peak = real
+    table = FeatureSet.fits("griz", ["rainbow", "gp"]).extract(curves, ROLES)
+    whole = table["features_multiband"].combine_chunks()
+    flag, low, delta, late = (
+        whole.field(n).to_numpy(False) for n in ("rainbow_flag", "rainbow_temp_min", "rainbow_delta_temp", "gp_t_peak")
+    )
+
+    assert (flag <= 1).mean() > 0.9
+    # At t0, before maximum.
+    assert 6000 < np.median(low + delta / 2) < 16000
+    assert abs(np.median(late - peak)) < 3.0
+    assert (np.abs(late - peak) < 6.0).mean() > 0.7

@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from lsdb_ts.errors import InputError, PlanError
@@ -202,10 +204,63 @@ def test_a_set_for_other_bands_than_those_there_are_warns_which_there_are():
     curve = {"t": [float(i) for i in range(600)], "band": ["V", "I"] * 300, "m": [15.0] * 600, "e": [0.1] * 600}
     curves = pa.array([curve, curve])
     roles = Roles(time="t", band="band", mag="m", mag_error="e")
-    with pytest.warns(UserWarning, match=r"none of 1200 epochs .* theirs are V, I: name them, as in FeatureSet\.full"):
+    told = r"none of 1200 epochs is in the bands u, g.* not in the set are V, I: name the bands .* FeatureSet\.full"
+    with pytest.warns(UserWarning, match=told):
         table = FeatureSet.fast().extract(curves, roles)
     assert table.num_rows == 2
     assert FeatureSet.fast(bands="VI").extract(curves, roles).num_rows == 2
+    with pytest.warns(UserWarning, match=r"in the bands R of .* not in the set are I: .*\['V', 'I'\]"):
+        FeatureSet.fast(bands="VR").extract(curves, roles)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FeatureSet.fast(bands="V").extract(curves, roles)
+        FeatureSet.fast(bands="VIU").extract(curves, roles)
+
+
+def test_bands_may_be_bytes_and_must_be_names():
+    text, _ = column()
+    parts = dict(zip((f.name for f in text.type), text.flatten(), strict=True))
+    parts["band"] = parts["band"].cast(pa.list_(pa.binary()))
+    in_bytes = pa.StructArray.from_arrays(list(parts.values()), list(parts))
+    assert FeatureSet.fast("gr").extract(in_bytes, ROLES).equals(FeatureSet.fast("gr").extract(text, ROLES))
+    with pytest.raises(PlanError, match='are no bands: give letters, "gr", or a list'):
+        FeatureSet.fast("g,r")
+
+
+def test_curves_of_one_band_need_not_name_it():
+    curves, _ = column()
+    g = pc.equal(curves.field("band").flatten(), "g").to_numpy(zero_copy_only=False)
+    parent = np.repeat(np.arange(len(curves)), pc.list_value_length(curves.field("t")).to_numpy())
+    offsets = pa.array(np.concatenate([[0], np.cumsum(np.bincount(parent[g], minlength=len(curves)))]), pa.int32())
+    lists = [pa.ListArray.from_arrays(offsets, curves.field(n).flatten().filter(pa.array(g))) for n in ("t", "f", "e")]
+    alone = pa.StructArray.from_arrays(lists, ["t", "f", "e"])
+    found = FeatureSet.fast("g").extract(alone, Roles(time="t", flux="f", flux_error="e"))
+    assert found.equals(FeatureSet.fast("g").extract(curves, ROLES))
+    with pytest.raises(PlanError, match=r"a set of a single one, as in FeatureSet.fast\(\['V'\]\)"):
+        FeatureSet.fast("gr").extract(alone, Roles(time="t", flux="f", flux_error="e"))
+
+
+@pytest.mark.parametrize("none", [99.0, 99.999, -999.0, -99.0])
+def test_what_stands_for_a_missing_magnitude_is_none(none):
+    curve = {"t": list(map(float, range(9))), "band": ["g"] * 9, "m": [15.0, 15.2, 15.1] * 3, "e": [0.1] * 9}
+    spoilt = {n: [*v[:5], {"t": 4.5, "band": "g", "m": none, "e": 0.1}[n], *v[5:]] for n, v in curve.items()}
+    roles = Roles(time="t", band="band", mag="m", mag_error="e")
+    clean, dirty = (FeatureSet.fast("g").extract(pa.array([c]), roles).to_pylist()[0] for c in (curve, spoilt))
+    assert dirty["features_multiband"].pop("n_dropped") == clean["features_multiband"].pop("n_dropped") + 1
+    differ = {n for n, v in clean["features_g"].items() if v != dirty["features_g"][n]}
+    assert differ <= {"n_all", "n_dropped"}
+
+
+def test_sets_are_added_where_they_agree():
+    both = FeatureSet.fast("gr") + FULL_GR
+    assert both.search == FULL_GR.search
+    assert [f.name for f in both.features] == list(
+        dict.fromkeys(f.name for f in (*FeatureSet.fast("gr").features, *FULL_GR.features))
+    )
+    with pytest.raises(PlanError, match="differ in their bands"):
+        FeatureSet.fast("gr") + FeatureSet.fast("ri")
+    with pytest.raises(PlanError, match="differ in their search"):
+        FULL_GR + FeatureSet.full("gr", (0.3, 0.4))
 
 
 def test_a_set_of_names_classes_and_features_holds_them_in_their_sequence():
@@ -266,7 +321,7 @@ def test_large_tables_are_worked_on_part_by_part(monkeypatch):
     chunked = pa.chunked_array([curves.slice(0, 7), curves.slice(7, 0), curves.slice(7, 20), curves.slice(27)])
     features = FeatureSet.of(["mean_w", "eta", "colour_g_r", "n_dropped"], "gr")
     whole = features.extract(chunked, ROLES)
-    parts = list(blocks_of(chunked, ROLES, 5 * 70))
+    parts = list(blocks_of(chunked, "t", 5 * 70))
     monkeypatch.setattr("lsdb_ts.features.sets._BLOCK_EPOCHS", 5 * 70)
 
     assert [row for row, _ in parts] == [0, 5, 10, 15, 20, 25, 30, 35]

@@ -55,6 +55,20 @@ class Own(BandFeature):
 '''
 
 
+class Failing(BandFeature):
+    """Nothing."""
+
+    name, unit, min_epochs, reference = "failing", "1", 1, "a user"
+
+    def compute(self, curves):
+        return 1 / 0
+
+
+def test_a_feature_that_raises_is_named():
+    with pytest.raises(RuntimeError, match="the feature failing: ZeroDivisionError: division by zero"):
+        FeatureSet.of([ThreeMeans, Failing], "gr").extract(CURVES, ROLES)
+
+
 def in_a_notebook(factor=3.0, text=NOTEBOOK):
     """Return the class as a notebook's cell makes it: in a module without a file."""
     module = types.ModuleType("notebook")

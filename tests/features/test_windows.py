@@ -84,6 +84,16 @@ def test_fluxes_whose_unit_changes_from_epoch_to_epoch_have_no_features():
     assert Extraction.of(FEATURES, pa.field("lc", shape(roles=roles).type), "objects").unit == "nJy"
 
 
+def test_sets_of_fluxes_alone_are_not_computed_of_magnitudes():
+    kinds = {"time": pa.float64(), "band": pa.string(), "m": pa.float64(), "e": pa.float64()}
+    mags = shape(kinds, Roles(time="time", band="band", mag="m", mag_error="e"))
+    with pytest.raises(PlanError, match=r'are of fluxes, and lc has magnitudes: stars.curves\("lc"\).to_flux'):
+        Extraction.of(FeatureSet.fits("gr", ["bazin"]), pa.field("lc", mags.type), "stars")
+    dates = shape({**kinds, "time": pa.timestamp("ms")}, mags.roles)
+    with pytest.raises(PlanError, match=r'features needs numbers, and the part "time" is timestamp'):
+        Extraction.of(FEATURES, pa.field("lc", dates.type), "stars")
+
+
 def test_a_missing_role_is_told():
     with pytest.raises(PlanError, match="time"):
         WindowFeatures(FEATURES, 1.0, 1.0).type(shape(roles=Roles(flux="psfFlux", flux_error="psfFluxErr")))

@@ -61,7 +61,7 @@ def test_without_errors_all_epochs_count_the_same():
 def test_a_night_goes_from_noon_to_noon():
     # Local noon at -90 degrees is at 18:00 UT: a fraction of 0.75.
     like = shape({"time": pa.float64(), "psfFlux": pa.float64()}, Roles(time="time", flux="psfFlux"))
-    times = [100.74, 100.76, 101.1, 101.74, 101.76]
+    times = [60_100.74, 60_100.76, 60_101.1, 60_101.74, 60_101.76]
     (found,) = after(Bin.nightly(-90.0), [[{"time": t, "psfFlux": 1.0} for t in times]], like)
     assert [e["n"] for e in found] == [1, 3, 1]
 
@@ -85,6 +85,32 @@ def test_magnitudes_are_binned_where_there_are_no_fluxes():
     like = shape({"mjd": pa.float64(), "m": pa.float64(), "e": pa.float64()}, Roles(time="mjd", mag="m", mag_error="e"))
     (found,) = after(Bin(1.0), [[{"mjd": 5.1, "m": 20.0, "e": 0.1}, {"mjd": 5.3, "m": 21.0, "e": 0.2}]], like)
     close([found], [[{"mjd": 5.14, "m": 20.2, "e": 0.1 / math.sqrt(1.25), "n": 2}]])
+
+
+@pytest.mark.parametrize("offset", [0.0, 2_400_000.5])
+def test_nights_are_those_of_the_place_in_mjd_and_in_jd(offset):
+    """Ten nights at longitude -70, with epochs before and after local midnight (4.7 h UT)."""
+    longitude = -70.0
+    nights = [60_000 + n + hour / 24 for n in range(10) for hour in (1.0, 3.0, 4.0, 6.0, 9.0)]
+    one = [{**CURVES[2][0], "time": t + offset, "psfFlux": 10.0, "psfFluxErr": 1.0, "band": "g"} for t in nights]
+    (found,) = after(Bin.nightly(longitude), [one])
+    assert [epoch["n"] for epoch in found] == [5] * 10
+    np.testing.assert_allclose([e["time"] - offset for e in found], np.reshape(nights, (10, 5)).mean(axis=1), atol=1e-8)
+
+
+def test_times_that_are_neither_mjd_nor_jd_are_warned_of():
+    one = [{**CURVES[2][0], "time": 5512.3, "psfFlux": 10.0, "psfFluxErr": 1.0, "band": "g"}]
+    with pytest.warns(UserWarning, match="times such as 5512.3 are neither MJD nor JD"):
+        after(Bin.nightly(-70.0), [one])
+    with pytest.raises(PlanError, match="a longitude is from"):
+        Bin.nightly(-700.0)
+
+
+def test_what_stands_for_a_missing_magnitude_is_not_binned():
+    like = shape({"mjd": pa.float64(), "m": pa.float64(), "e": pa.float64()}, Roles(time="mjd", mag="m", mag_error="e"))
+    epochs = [{"mjd": 5.1, "m": 20.0, "e": 0.1}, {"mjd": 5.2, "m": 99.0, "e": 0.1}, {"mjd": 5.3, "m": -999.0, "e": 0.1}]
+    (found,) = after(Bin(1.0), [epochs], like)
+    close([found], [[{"mjd": 5.1, "m": 20.0, "e": 0.1, "n": 1}]])
 
 
 @pytest.mark.parametrize(

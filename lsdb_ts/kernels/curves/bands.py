@@ -251,19 +251,25 @@ def _nearest_pairs(t, offsets, n_bands, one, other, within):  # type: ignore[no-
     owner, rows, others = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     n = 0
     for o in range(n_objects):
+        i, end = offsets[o * n_bands + one], offsets[o * n_bands + one + 1]
         j, stop = offsets[o * n_bands + other], offsets[o * n_bands + other + 1]
         begin = n
-        for i in range(offsets[o * n_bands + one], offsets[o * n_bands + one + 1]):
-            while j + 1 < stop and abs(t[j + 1] - t[i]) <= abs(t[j] - t[i]):
-                j += 1
-            if j >= stop or abs(t[j] - t[i]) > within:
+        while i < end and j < stop:
+            lag = t[j] - t[i]
+            if abs(lag) > within:
+                # Which of the two is behind cannot be foreseen, so this is no branch.
+                i, j = i + (lag > 0.0), j + (lag <= 0.0)
                 continue
-            if n > begin and others[n - 1] == j:
-                if abs(t[j] - t[i]) < abs(t[j] - t[rows[n - 1]]):
+            nearest = j
+            while nearest + 1 < stop and abs(t[nearest + 1] - t[i]) <= abs(t[nearest] - t[i]):
+                nearest += 1
+            if n > begin and others[n - 1] == nearest:
+                if abs(t[nearest] - t[i]) < abs(t[nearest] - t[rows[n - 1]]):
                     rows[n - 1] = i
-                continue
-            owner[n], rows[n], others[n] = o, i, j
-            n += 1
+            else:
+                owner[n], rows[n], others[n] = o, i, nearest
+                n += 1
+            i += 1
     return owner[:n].copy(), rows[:n].copy(), others[:n].copy()
 
 

@@ -143,7 +143,7 @@ def _all_curves(times, values, errors, offsets, wanted, places, table):  # type:
     longest = 0
     for c in range(offsets.size - 1):
         longest = max(longest, offsets[c + 1] - offsets[c])
-    room, row, n_bands = np.empty((3, longest)), np.empty(_STARTS[-1]), table.shape[1]
+    room, row, n_bands = np.empty((4, longest)), np.empty(_STARTS[-1]), table.shape[1]
     for c in range(offsets.size - 1):
         start, stop = offsets[c], offsets[c + 1]
         row[:] = np.nan
@@ -151,13 +151,13 @@ def _all_curves(times, values, errors, offsets, wanted, places, table):  # type:
         if stop > start:
             n = stop - start
             _curve(times[start:stop], values[start:stop], errors[start:stop], wanted, row,
-                   room[0, :n], room[1, :n], room[2, :n])  # fmt: skip
+                   room[0, :n], room[1, :n], room[2, :n], room[3, : n - 1])  # fmt: skip
         for k in range(places.size):
             table[k, c % n_bands, c // n_bands] = row[places[k]]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _curve(t, x, e, wanted, row, w, ranked, spare):  # type: ignore[no-untyped-def]
+def _curve(t, x, e, wanted, row, w, ranked, spare, gaps):  # type: ignore[no-untyped-def]
     """Fill the row of one curve, group after group."""
     m = row[0:9]
     moments(x, e, w, m)
@@ -165,7 +165,8 @@ def _curve(t, x, e, wanted, row, w, ranked, spare):  # type: ignore[no-untyped-d
     if wanted[1]:
         cadence(t, row[_STARTS[1] : _STARTS[2]])
     if wanted[2] and t.size > 1:
-        gaps = t[1:] - t[:-1]
+        for i in range(gaps.size):
+            gaps[i] = t[i + 1] - t[i]
         sort_into(gaps, ranked[: gaps.size], spare)
         row[_STARTS[2]] = middle_of(ranked[: gaps.size])
     if wanted[3]:

@@ -1,6 +1,6 @@
 """Aperiodic variability of many curves at once: power on two time scales, smoothness in windows, moving averages.
 
-Structure functions live in ``structure.py``, damped random walks in ``random_walk.py``; what they
+Structure functions live in ``structure.py`` and ``power_law.py``, damped random walks in ``random_walk.py``; what they
 mean stands in ``features/stochastic.py``. All functions take epochs that are finite and sorted by time within each
 curve, errors positive; what is not defined is NaN.
 """
@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsdb_ts.kernels.curves.statistics import check_lengths
+from lsdb_ts.kernels.vectors import LANES, count_within, exp, load, splat, totals, where_above
 
 _MARGIN_DAYS = 5.0
 """The windows of the Mexican hat never get narrower than six times this on each side."""
+_OTHERS = 3
+"""Epochs with fewer others near them are not filtered."""
 _ROUNDING = 1e-13
 """Of the largest distance from the mean: what is left of equal values when two means of them are subtracted."""
 
@@ -122,50 +125,88 @@ def moving_averages(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _hat_powers(t, f, e, offsets, slow_days, fast_days, slow, fast):  # type: ignore[no-untyped-def]
+    longest = 0
     for c in range(offsets.size - 1):
-        curve = slice(offsets[c], offsets[c + 1])
-        if offsets[c + 1] == offsets[c]:
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    epochs = np.empty((3, _OTHERS + longest + LANES))
+    slow_filter, fast_filter = _filter(slow_days), _filter(fast_days)
+    for c in range(offsets.size - 1):
+        start, stop = offsets[c], offsets[c + 1]
+        mean = f[start:stop].mean()
+        if stop == start or not mean > 0.0:
             continue
-        mean = f[curve].mean()
-        if not mean > 0.0:
-            continue
-        power, noise = _hat(t[curve], f[curve], e[curve], mean, slow_days)
-        slow[c] = power - noise
-        power, _ = _hat(t[curve], f[curve], e[curve], mean, fast_days)
+        swing = _lay_out(t[start:stop], f[start:stop], mean, epochs)
+        power, noise = _hat(epochs, e[start:stop], swing, slow_filter)
+        noise = (noise / mean) ** 2
+        slow[c] = power / (mean * mean) - noise
+        power = _hat(epochs, e[start:stop], swing, fast_filter)[0] / (mean * mean)
         fast[c] = power - noise if power > noise else power
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _hat(t, f, e, mean, scale_days):  # type: ignore[no-untyped-def]
-    """Return power and noise on one time scale, both relative to the mean."""
+def _lay_out(t, f, mean, epochs):  # type: ignore[no-untyped-def]
+    """Fill times, distances from the mean, and the reach that has three other epochs; return the largest distance.
+
+    There is room on both sides.
+    """
+    swing, first, last = 0.0, _OTHERS, _OTHERS + t.size
+    for i in range(first):
+        epochs[0, i] = -math.inf
+    for i in range(last, last + LANES):
+        epochs[0, i], epochs[1, i] = math.inf, 0.0
+    for i in range(t.size):
+        epochs[0, first + i], epochs[1, first + i] = t[i], f[i] - mean
+        swing = max(swing, abs(f[i] - mean))
+    times = epochs[0]
+    for i in range(first, last):
+        nearest = math.inf
+        for before in range(_OTHERS + 1):
+            back, ahead = times[i] - times[i - before], times[i + _OTHERS - before] - times[i]
+            reach = back if back > ahead else ahead
+            nearest = reach if reach < nearest else nearest
+        epochs[2, i] = nearest
+    return swing
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _hat(epochs, e, swing, hat):  # type: ignore[no-untyped-def]
+    """Return power and mean error at the epochs that have neighbours enough; neighbours are taken eight at a time."""
+    rate, window, norm = hat
+    t, width = epochs[0], epochs.shape[1]
+    counted, squares, errors, first = 0, 0.0, 0.0, _OTHERS
+    nothing, rates, edge = splat(0.0), splat(rate), splat(window * window)
+    for i in range(_OTHERS, _OTHERS + e.size):
+        if not epochs[2, i] <= window / 3.0 * 2.0:
+            continue
+        passed = LANES
+        while passed == LANES:
+            passed = count_within(load(epochs, first), splat(t[i] - window))
+            first += passed
+        narrows, wides, narrow_fluxes, wide_fluxes = nothing, nothing, nothing, nothing
+        j, now = first, splat(t[i])
+        while t[j] - t[i] < window:
+            lag, flux = load(epochs, j) - now, load(epochs, width + j)
+            wide = where_above(edge, lag * lag, exp(lag * lag * rates))
+            narrow = wide * wide
+            narrow = narrow * narrow
+            narrows, wides = narrows + narrow, wides + wide
+            narrow_fluxes, wide_fluxes = narrow_fluxes + narrow * flux, wide_fluxes + wide * flux
+            j += LANES
+        counted += 1
+        errors += e[i - _OTHERS]
+        w1, w2, f1, f2 = totals(narrows, wides, narrow_fluxes, wide_fluxes)
+        filtered = f1 / w1 - f2 / w2
+        # Where all neighbours are equal rounding would make up a power, and ratios to it are huge.
+        squares += filtered * filtered if abs(filtered) > _ROUNDING * swing else 0.0
+    return squares / (counted * norm), errors / counted
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _filter(scale_days):  # type: ignore[no-untyped-def]
+    """Return the factor in the exponent of the wide Gaussian, the window, and the integral of the squared filter."""
     s = 0.225 * scale_days / math.sqrt(2.0)
     window = 6.0 * max(s, _MARGIN_DAYS)
-    counted, squares, noise, first, swing = 0, 0.0, 0.0, 0, 0.0
-    for i in range(t.size):
-        swing = max(swing, abs(f[i] - mean))
-    for i in range(t.size):
-        while t[first] <= t[i] - window:
-            first += 1
-        near, w1, w2, f1, f2 = 0, 0.0, 0.0, 0.0, 0.0
-        for j in range(first, t.size):
-            d = t[j] - t[i]
-            if d >= window:
-                break
-            near += abs(d) <= window / 3.0 * 2.0
-            wide = math.exp(-d * d / (8.0 * s * s))
-            narrow = wide * wide * wide * wide
-            w1 += narrow
-            w2 += wide
-            f1 += narrow * (f[j] - mean)
-            f2 += wide * (f[j] - mean)
-        if near > 3:
-            counted += 1
-            filtered = f1 / w1 - f2 / w2
-            # Where all neighbours are equal rounding would make up a power, and ratios to it are huge.
-            squares += filtered * filtered if abs(filtered) > _ROUNDING * swing else 0.0
-            noise += e[i]
-    noise /= counted * mean
-    return squares / counted / (_filter_norm(s, window) * mean * mean), noise * noise
+    return -1.0 / (8.0 * s * s), window, _filter_norm(s, window)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

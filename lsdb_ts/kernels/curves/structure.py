@@ -1,6 +1,6 @@
 """Structure functions: how far the values of a curve drift apart in a given time, by five estimators, in bins of lag.
 
-The features made of them live in ``features/stochastic.py``.
+The power law fitted to them lives in ``power_law.py``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ from lsdb_ts.kernels.curves.statistics import check_lengths, sorted_within
 ESTIMATORS = ("basic", "bauer_2009a", "bauer_2009b", "macleod_2012", "schmidt_2010")
 """The estimators of :func:`structure_function`, by paper."""
 _IQR_TO_SIGMA = 0.74
-_FIT_EDGES_DAYS = 10.0 ** np.arange(math.log10(5.0), 2.6, 0.1)
-_LONGEST_LAG_DAYS = 365.0
-_YEAR_DAYS = 365.25
-_GAMMA_LIMITS = (-1.0, 3.0)
-_ROUNDS = 60
 
 
 def structure_function(
@@ -91,47 +86,6 @@ def structure_function(
     return lag, value, pairs
 
 
-def structure_power_law(
-    time_days: NDArray[np.float64],
-    values: NDArray[np.float64],
-    errors: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    least_squares: bool = False,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit ``SF(lag) = A (lag / 1 yr)^gamma`` to the pairs of every curve with lags of 5 to 365 d, in bins of 0.1 dex.
-
-    With ``M`` the square of the model at the mean lag of a bin, ``q`` the mean of ``(x_j - x_i)^2`` over its n pairs
-    and ``v`` that of ``e_i^2 + e_j^2``, the sum of ``n (ln(M + v) + q / (M + v))`` is the least: the likelihood of
-    Schmidt et al. 2010 (ApJ 714, 1194), with pairs of nearly the same lag taken together.
-
-    Parameters
-    ----------
-    time_days, values, errors : numpy.ndarray of float64, shape (n,)
-        Epochs of all curves one after the other, all finite, each curve sorted by time.
-    offsets : numpy.ndarray of int64, shape (n_curves + 1,)
-        Where each curve begins; curves may be empty.
-    least_squares : bool
-        Fit a straight line to the logarithms instead, as ALeRCE does: bins with ``q < v`` are left out, lags are those
-        of the bins' centres from 0.01 to 0.5 yr of 365 d, all bins count the same; an A below 0.005 makes both 0, A is
-        at most 15, and gamma lies between -0.5 and 3.
-
-    Returns
-    -------
-    amplitude, gamma : numpy.ndarray of float64, shape (n_curves,)
-        NaN with pairs in fewer than two bins. A is 0 and gamma NaN where the errors explain all differences.
-
-    >>> t = np.arange(0.0, 300.0, 4.0)
-    >>> a, gamma = structure_power_law(t, 0.001 * t, np.full(t.size, 1e-6), np.array([0, t.size]))
-    >>> a.round(2).tolist(), gamma.round(2).tolist()
-    ([0.37], [1.0])
-    """
-    check_lengths(offsets, time_days, values, errors)
-    amplitude, gamma = np.full(offsets.size - 1, np.nan), np.full(offsets.size - 1, np.nan)
-    fit = _fit_lines if least_squares else _fit_likelihoods
-    fit(time_days, values, errors, offsets, _FIT_EDGES_DAYS, amplitude, gamma)
-    return amplitude, gamma
-
-
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _all_curves(t, x, e, offsets, edges, estimator, lag, value, pairs):  # type: ignore[no-untyped-def]
     for c in range(offsets.size - 1):
@@ -187,114 +141,3 @@ def _estimate(t, x, e, first, last, n, estimator):  # type: ignore[no-untyped-de
         return lags / n, excess / n
     square = (squares / n if estimator == 1 else 0.5 * math.pi * (sizes / n) ** 2) - noise / n
     return lags / n, math.sqrt(square) if square >= 0.0 else math.nan
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _pair_sums(t, x, e, edges, sums):  # type: ignore[no-untyped-def]
-    """Fill, for each bin, the number of pairs and their sums of lag, squared difference and noise."""
-    sums[:] = 0.0
-    for i in range(t.size):
-        k = 0
-        for j in range(i + 1, t.size):
-            dt = t[j] - t[i]
-            if dt < edges[0]:
-                continue
-            if dt > _LONGEST_LAG_DAYS:
-                break
-            while dt >= edges[k + 1]:
-                k += 1
-            d, row = x[j] - x[i], sums[k]
-            row[0] += 1.0
-            row[1] += dt
-            row[2] += d * d
-            row[3] += e[i] * e[i] + e[j] * e[j]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fit_lines(t, x, e, offsets, edges, amplitude, gamma):  # type: ignore[no-untyped-def]
-    sums = np.empty((edges.size - 1, 4))
-    for c in range(offsets.size - 1):
-        curve = slice(offsets[c], offsets[c + 1])
-        _pair_sums(t[curve], x[curve], e[curve], edges, sums)
-        n, mx, my, mxx, mxy = 0, 0.0, 0.0, 0.0, 0.0
-        for k in range(sums.shape[0]):
-            lag, square = 0.5 * (edges[k] + edges[k + 1]) / 365.0, sums[k, 2] - sums[k, 3]
-            if sums[k, 0] > 0 and square >= 0.0 and 0.01 < lag <= 0.5:
-                a, b = math.log10(lag), 0.5 * math.log10(square / sums[k, 0])
-                n += 1
-                mx, my, mxx, mxy = mx + a, my + b, mxx + a * a, mxy + a * b
-        if n < 2:
-            continue
-        slope = (n * mxy - mx * my) / (n * mxx - mx * mx)
-        height = 10.0 ** ((my - slope * mx) / n)
-        if height < 0.005:
-            amplitude[c], gamma[c] = 0.0, 0.0
-        else:
-            amplitude[c], gamma[c] = min(height, 15.0), min(max(slope, -0.5), 3.0)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fit_likelihoods(t, x, e, offsets, edges, amplitude, gamma):  # type: ignore[no-untyped-def]
-    sums = np.empty((edges.size - 1, 4))
-    for c in range(offsets.size - 1):
-        curve = slice(offsets[c], offsets[c + 1])
-        _pair_sums(t[curve], x[curve], e[curve], edges, sums)
-        bins, pairs, excess = 0, 0.0, 0.0
-        for k in range(sums.shape[0]):
-            if sums[k, 0] > 0:
-                sums[bins] = sums[k]
-                sums[bins, 1] = math.log(sums[k, 1] / sums[k, 0] / _YEAR_DAYS)
-                sums[bins, 2:] = sums[k, 2:] / sums[k, 0]
-                pairs += sums[bins, 0]
-                excess += sums[bins, 0] * (sums[bins, 2] - sums[bins, 3])
-                bins += 1
-        if bins < 2:
-            continue
-        if excess <= 0.0:
-            amplitude[c] = 0.0
-        else:
-            amplitude[c], gamma[c] = _climb(sums[:bins], math.log(excess / pairs))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _climb(bins, height):  # type: ignore[no-untyped-def]
-    """Return A and gamma of the greatest likelihood, by Fisher scoring with damping from a flat function on."""
-    slope, damping, cost = 0.0, 1e-3, _power_law_cost(bins, height, 0.0)
-    for _ in range(_ROUNDS):
-        gh, gs, hh, hs, ss = 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(bins.shape[0]):
-            model = math.exp(height + 2.0 * slope * bins[k, 1])
-            total = model + bins[k, 3]
-            by_height = model / total
-            by_slope = 2.0 * bins[k, 1] * by_height
-            pull = bins[k, 0] * (bins[k, 2] / total - 1.0)
-            gh += pull * by_height
-            gs += pull * by_slope
-            hh += bins[k, 0] * by_height * by_height
-            hs += bins[k, 0] * by_height * by_slope
-            ss += bins[k, 0] * by_slope * by_slope
-        gained = -1.0
-        while damping < 1e8:
-            a, b = hh * (1.0 + damping), ss * (1.0 + damping)
-            det = a * b - hs * hs
-            dh, ds = (b * gh - hs * gs) / det, (a * gs - hs * gh) / det
-            trial_slope = min(max(slope + ds, _GAMMA_LIMITS[0]), _GAMMA_LIMITS[1])
-            trial = _power_law_cost(bins, height + dh, trial_slope)
-            if trial <= cost:
-                gained = cost - trial
-                height, slope, cost = height + dh, trial_slope, trial
-                damping = max(0.1 * damping, 1e-9)
-                break
-            damping *= 10.0
-        if gained < 1e-10 * bins[:, 0].sum():
-            break
-    return math.exp(0.5 * height), slope
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _power_law_cost(bins, height, slope):  # type: ignore[no-untyped-def]
-    cost = 0.0
-    for k in range(bins.shape[0]):
-        total = math.exp(height + 2.0 * slope * bins[k, 1]) + bins[k, 3]
-        cost += bins[k, 0] * (math.log(total) + bins[k, 2] / total)
-    return cost

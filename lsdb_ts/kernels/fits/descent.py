@@ -2,10 +2,10 @@
 
 Which fits there are, and where they begin, stands in ``least_squares.py``.
 
-``form`` is (code, blur, n_own, in_logs): the compiled shape, the width of its corners, how many parameters each
-band has, and which of the shape's are logarithms; ``curve`` is (t, y, w, edges, used, values, slopes): times, fluxes
-over errors, one over errors, where the bands begin, which take part, and room for the model and its derivatives; ``u``
-are the parameters as they are stepped.
+``form`` is (code, blur, n_own, in_logs, angstrom): the compiled shape, the width of its corners, how many parameters
+each band has, which of the shape's are logarithms, and the bands' wavelengths; ``curve`` is (t, y, w, edges, used,
+values, slopes): times, fluxes over errors, one over errors, where the bands begin, which take part, and room for the
+model and its derivatives; ``u`` are the parameters as they are stepped.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _LARGEST_DAMPING = 1e12
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def amplitudes(form, curve, start, stop, q, own):  # type: ignore[no-untyped-def]
-    """Fill the best amplitude, not negative, and base of one band for a shape; return its chi2."""
-    code, blur, n_own, _ = form
-    t, y, w, _, _, values, slopes = curve
-    values_and_slopes(code, t[start:stop], q, blur, values, slopes)
-    at = q.size - n_own
+def _sums(form, curve, b, q, at):  # type: ignore[no-untyped-def]
+    """Return the weighted sums of 1, E, E^2, y, E y and y^2 of a band, the row ``at`` of the slopes being E."""
+    code, blur, _, _, angstrom = form
+    t, y, w, edges, _, values, slopes = curve
+    start, stop = edges[b], edges[b + 1]
+    values_and_slopes(code, t[start:stop], q, blur, angstrom[b], values, slopes)
     ww, wE, wEE, wy, wEy, wyy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(stop - start):
         wi, yi = w[start + i], y[start + i]
@@ -39,6 +39,14 @@ def amplitudes(form, curve, start, stop, q, own):  # type: ignore[no-untyped-def
         wy += wi * yi
         wEy += E * yi
         wyy += yi * yi
+    return ww, wE, wEE, wy, wEy, wyy
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def amplitudes(form, curve, b, q, own):  # type: ignore[no-untyped-def]
+    """Fill the best amplitude, not negative, and base of one band for a shape; return its chi2."""
+    n_own = form[2]
+    ww, wE, wEE, wy, wEy, wyy = _sums(form, curve, b, q, q.size - n_own)
     if n_own == 1:
         own[0] = max(wEy / wEE, 0.0) if wEE > 0.0 else 0.0
         return wyy - own[0] * (2.0 * wEy - own[0] * wEE)
@@ -49,9 +57,30 @@ def amplitudes(form, curve, start, stop, q, own):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def one_amplitude(form, curve, q, u):  # type: ignore[no-untyped-def]
+    """Fill the best amplitude of all bands, not negative, and their bases for a chromatic shape; return chi2."""
+    used, n_shape = curve[4], q.size - 1
+    total_EE, total_Ey, chi2 = 0.0, 0.0, 0.0
+    slope = np.empty(used.size)
+    for b in range(used.size):
+        u[n_shape + b] = slope[b] = 0.0
+        if used[b]:
+            ww, wE, wEE, wy, wEy, wyy = _sums(form, curve, b, q, n_shape - 1)
+            total_EE += wEE - wE * wE / ww
+            total_Ey += wEy - wE * wy / ww
+            chi2 += wyy - wy * wy / ww
+            u[n_shape + b], slope[b] = wy / ww, wE / ww
+    a = max(total_Ey / total_EE, 0.0) if total_EE > 0.0 else 0.0
+    u[n_shape - 1] = a
+    for b in range(used.size):
+        u[n_shape + b] -= a * slope[b]
+    return chi2 - a * (2.0 * total_Ey - a * total_EE)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def descend(form, curve, low, high, dof, max_iterations, tolerance, u, H, work):  # type: ignore[no-untyped-def]
     """Follow one start to its minimum, in place; return chi2, the number of steps tried, and whether it converged."""
-    _, _, n_own, in_logs = form
+    _, _, n_own, in_logs, _ = form
     used, n = curve[4], u.size
     g, new_g, step, trial, size = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.zeros(n)
     new_H, damped = work[0], work[1]
@@ -97,7 +126,10 @@ def descend(form, curve, low, high, dof, max_iterations, tolerance, u, H, work):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def errors_at(n_own, low, high, used, u, H, work, covariance):  # type: ignore[no-untyped-def]
-    """Fill the covariance of the parameters off their limits; return whether some are at one, and whether it exists."""
+    """Fill the covariance of the parameters off their limits; return whether some are at one, and whether it exists.
+
+    With one at a limit, others may have lost their meaning: they have no errors, too.
+    """
     n, m, scaled, inverted = u.size, 0, work[0], work[2]
     n_shape = n - used.size * n_own
     free = np.empty(n, np.int64)
@@ -111,6 +143,8 @@ def errors_at(n_own, low, high, used, u, H, work, covariance):  # type: ignore[n
         else:
             free[m] = k
             m += 1
+    if at_limit:
+        m = _with_force(H, free, m)
     for k in range(m):
         for j in range(k + 1):
             scaled[k, j] = H[free[k], free[j]] / math.sqrt(H[free[k], free[k]] * H[free[j], free[j]])
@@ -122,6 +156,17 @@ def errors_at(n_own, low, high, used, u, H, work, covariance):  # type: ignore[n
             norm = math.sqrt(H[free[k], free[k]] * H[free[j], free[j]])
             covariance[free[k], free[j]] = inverted[max(j, k), min(j, k)] / norm
     return at_limit, True
+
+
+@numba.njit(cache=True, nogil=True)
+def _with_force(H, free, m):  # type: ignore[no-untyped-def]
+    """Keep the parameters that the model depends on; return how many. Of a step of no height no width is told."""
+    kept = 0
+    for k in range(m):
+        if H[free[k], free[k]] > 0.0:
+            free[kept] = free[k]
+            kept += 1
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)
@@ -138,7 +183,7 @@ def _normal_equations(form, curve, u, H, g):  # type: ignore[no-untyped-def]
     Loops that sum write nothing: one that does both is compiled twice, with sums of other rounding, and where its
     arrays happen to lie in memory decides which is run.
     """
-    code, blur, n_own, in_logs = form
+    code, blur, n_own, in_logs, angstrom = form
     t, y, w, edges, used, values, slopes = curve
     n_shape, n_local = in_logs.size, in_logs.size + n_own
     q = np.empty(n_local)
@@ -151,7 +196,7 @@ def _normal_equations(form, curve, u, H, g):  # type: ignore[no-untyped-def]
         base, start, n = b * n_own, edges[b], edges[b + 1] - edges[b]
         for k in range(n_shape, n_local):
             q[k] = u[base + k]
-        values_and_slopes(code, t[start : edges[b + 1]], q, blur, values, slopes)
+        values_and_slopes(code, t[start : edges[b + 1]], q, blur, angstrom[b], values, slopes)
         for i in range(n):
             values[i] = y[start + i] - w[start + i] * values[i]
         for i in range(n):

@@ -150,7 +150,7 @@ def _all_objects(  # type: ignore[no-untyped-def]
             edges = offsets[o * n_bands + first : o * n_bands + first + per + 1]
             if edges[per] - edges[0] < min_epochs:
                 continue
-            t, y, e, band = _epochs(time, values, errors, edges, max_epochs)
+            t, y, e, band = epochs_of(time, values, errors, edges, max_epochs)
             if centred:
                 _centres(y, band, centre[first : first + per])
                 for i in range(y.size):
@@ -158,17 +158,17 @@ def _all_objects(  # type: ignore[no-untyped-def]
             x = np.empty(y.size)
             for i in range(y.size):
                 x[i] = place[first + band[i]]
-            log_s, log_l, found = _likeliest(t, x, y, e, scale_range, work)
+            log_s, log_l, found = likeliest(t, x, y, e, scale_range, work)
             if found == -math.inf:
                 continue
-            _log_likelihood(t, x, y, e, log_s, log_l, work[0], y)
+            log_likelihood(t, x, y, e, log_s, log_l, work[0], y)
             for b in range(first, first + per):
                 amplitude[o, b], scale[o, b], likelihood[o, b] = math.exp(log_s), math.exp(log_l), found
                 _predict(t, x, y, work[0], log_s, log_l, at[o], place[b], centre[b], mean[o, b], error[o, b])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _epochs(time, values, errors, edges, max_epochs):  # type: ignore[no-untyped-def]
+def epochs_of(time, values, errors, edges, max_epochs):  # type: ignore[no-untyped-def]
     """Return times, values, errors and bands of an object; neighbours averaged where there are too many."""
     n = edges[-1] - edges[0]
     together = (n + max_epochs - 1) // max_epochs
@@ -204,7 +204,7 @@ def _centres(y, band, centre):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _likeliest(t, x, y, e, scale_range, work):  # type: ignore[no-untyped-def]
+def likeliest(t, x, y, e, scale_range, work):  # type: ignore[no-untyped-def]
     """Return the logarithms of amplitude and scale of greatest likelihood, and it; -inf where there is none."""
     squares, smallest = 0.0, math.inf
     for i in range(y.size):
@@ -219,7 +219,7 @@ def _likeliest(t, x, y, e, scale_range, work):  # type: ignore[no-untyped-def]
     n_scales = _N_SCALES if scale_range[1] > scale_range[0] else 1
     for k in range(n_scales):
         log_l = scale_range[0] + (k + 0.5) / n_scales * (scale_range[1] - scale_range[0])
-        found = _log_likelihood(t, x, y, e, start, log_l, work[0], weight)
+        found = log_likelihood(t, x, y, e, start, log_l, work[0], weight)
         if found > best:
             best, theta[1] = found, log_l
     if best == -math.inf:
@@ -228,14 +228,14 @@ def _likeliest(t, x, y, e, scale_range, work):  # type: ignore[no-untyped-def]
     damping, fresh = 1e-3, False
     for _ in range(_STEPS):
         if not fresh:
-            best = _log_likelihood(t, x, y, e, theta[0], theta[1], work[0], weight)
+            best = log_likelihood(t, x, y, e, theta[0], theta[1], work[0], weight)
             _slopes(t, x, y, e, theta[0], theta[1], weight, work, g, H)
             fresh = True
         _step(g, H, damping, theta, low, high, trial)
         promise = 0.5 * ((trial[0] - theta[0]) * g[0] + (trial[1] - theta[1]) * g[1])
         if not promise > _TOLERANCE:
             break
-        found = _log_likelihood(t, x, y, e, trial[0], trial[1], work[0], weight)
+        found = log_likelihood(t, x, y, e, trial[0], trial[1], work[0], weight)
         if found > best:
             theta[0], theta[1] = trial[0], trial[1]
             damping, fresh = 0.2 * damping, False
@@ -260,7 +260,7 @@ def _step(g, H, damping, theta, low, high, trial):  # type: ignore[no-untyped-de
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def _log_likelihood(t, x, y, e, log_s, log_l, K, weight):  # type: ignore[no-untyped-def]
+def log_likelihood(t, x, y, e, log_s, log_l, K, weight):  # type: ignore[no-untyped-def]
     """Fill the factor of the covariance, and its inverse times the values; return the log likelihood or -inf."""
     n, variance, rate = y.size, math.exp(2.0 * log_s), math.exp(-log_l)
     for i in range(n):
@@ -311,6 +311,17 @@ def _slopes(t, x, y, e, log_s, log_l, weight, work, g, H):  # type: ignore[no-un
         H[1, 1] += 0.5 * by_l[i] * by_l[i]
         H[0, 1] += 0.5 * by_s[i] * by_l[i]
     H[1, 0] = H[0, 1]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def mean_at(t, x, weight, log_s, log_l, at, place):  # type: ignore[no-untyped-def]
+    """Return the mean of the process, less its centre, at one time in one band."""
+    rate, value = math.exp(-log_l), 0.0
+    for i in range(t.size):
+        dt, dx = (t[i] - at) * rate, x[i] - place
+        r = _ROOT3 * math.sqrt(dt * dt + dx * dx)
+        value += (1.0 + r) * math.exp(-r) * weight[i]
+    return math.exp(2.0 * log_s) * value
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)

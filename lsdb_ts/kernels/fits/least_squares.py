@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.kernels.curves.ranked import middle_of, sort_into
 from lsdb_ts.kernels.curves.statistics import check_lengths
-from lsdb_ts.kernels.fits.descent import amplitudes, copy_to, descend, errors_at
+from lsdb_ts.kernels.fits.descent import amplitudes, copy_to, descend, errors_at, one_amplitude
 from lsdb_ts.kernels.fits.models import Model, peak_delay
 
 CONVERGED, AT_LIMIT, MAX_ITERATIONS, SINGULAR, TOO_FEW_EPOCHS = range(5)
-_PEAKS, _HEAT_STEPS = 3, 6
+_PEAKS = 3
 _TOLERANCE = 1e-9
 """A fit has converged when a step promises to lower chi2 by less than this times (1 + chi2 per degree of freedom)."""
 _BLURRED_TOLERANCE = 1e-3
@@ -76,9 +76,10 @@ def fit_curves(
     errors: NDArray[np.float64],
     offsets: NDArray[np.int64],
     n_bands: int = 1,
-    n_starts: int = 3,
+    n_starts: int | None = None,
     max_iterations: int = 100,
     covariance: bool = False,
+    angstrom: NDArray[np.float64] | None = None,
 ) -> Fits:
     """Fit a model to every object.
 
@@ -92,12 +93,14 @@ def fit_curves(
     n_bands : int
         Bands of an object that are fitted together, with one shape and their own amplitudes. A band takes part with
         more epochs than it has parameters of its own.
-    n_starts : int
-        How many of the best starting points are followed for some steps; the one then ahead is followed to the end.
+    n_starts : int, optional
+        How many of the best starting points are followed for some steps; by default as the model has it.
     max_iterations : int
         Steps tried at most to the end.
     covariance : bool
         Whether to keep the covariance of all parameters, and not their errors alone.
+    angstrom : numpy.ndarray of float64, shape (n_bands,), optional
+        Wavelengths of the bands, for a chromatic model.
 
     Returns
     -------
@@ -110,11 +113,15 @@ def fit_curves(
     ([8.0], [0])
     """
     check_lengths(offsets, time_days, values, errors)
+    n_starts = model.n_starts if n_starts is None else n_starts
     if n_bands < 1 or (offsets.size - 1) % n_bands or n_starts < 1 or max_iterations < 1:
         raise InputError(
             f"{offsets.size - 1} curves cannot be objects of {n_bands} bands, fitted from {n_starts} starts in at most "
             f"{max_iterations} steps: offsets hold every band of every object"
         )
+    if model.chromatic and (angstrom is None or angstrom.shape != (n_bands,) or not (angstrom > 0.0).all()):
+        raise InputError(f"{model.name} needs the positive wavelengths of {n_bands} bands in Angstrom; got {angstrom}")
+    waves = np.full(n_bands, math.nan) if angstrom is None else angstrom
     n_objects, n_shape = (offsets.size - 1) // n_bands, len(model.shape)
     n = n_shape + n_bands * len(model.own)
     parameters, sigma = np.full((n_objects, n), np.nan), np.full((n_objects, n), np.nan)
@@ -124,8 +131,8 @@ def fit_curves(
     grid = np.array(np.meshgrid(*model.starts, indexing="ij")).reshape(n_shape - 1, -1).T.copy()
     limits = np.array([(0.0, *model.lower), (0.0, *model.upper)])
     _fit_all(
-        model.code, np.array(model.blurs_days), model.excess_at, len(model.own), grid, limits,
-        time_days, values, errors, offsets, n_bands, n_starts, max_iterations,
+        model.code, np.array(model.blurs_days), model.excess_at, len(model.own), model.chromatic, waves, grid, limits,
+        time_days, values, errors, offsets, n_bands, n_starts, min(model.first_steps, max_iterations), max_iterations,
         parameters, sigma, kept, redchi2, iterations, status,
     )  # fmt: skip
     return Fits(model, n_bands, parameters, sigma, kept if covariance else None, redchi2, iterations, status)
@@ -133,7 +140,8 @@ def fit_curves(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _fit_all(  # type: ignore[no-untyped-def]
-    code, blurs, excess_at, n_own, grid, limits, time, values, errors, offsets, n_bands, n_starts, max_iterations,
+    code, blurs, excess_at, n_own, chromatic, waves, grid, limits,
+    time, values, errors, offsets, n_bands, n_starts, first_steps, max_iterations,
     parameters, sigma, kept, redchi2, iterations, status,
 ):  # fmt: skip
     n_shape, n = limits.shape[1], parameters.shape[1]
@@ -142,7 +150,8 @@ def _fit_all(  # type: ignore[no-untyped-def]
     for k in range(n_shape):
         low[k] = math.log(limits[0, k]) if in_logs[k] else limits[0, k]
         high[k] = math.log(limits[1, k]) if in_logs[k] else limits[1, k]
-    low[n_shape::n_own] = 0.0
+    if not chromatic:
+        low[n_shape::n_own] = 0.0
     starts, scores = np.empty((_PEAKS * grid.shape[0], n)), np.empty(_PEAKS * grid.shape[0])
     u, best = np.empty(n), np.empty(n)
     H, work = np.empty((n, n)), np.empty((3, n, n))
@@ -164,16 +173,16 @@ def _fit_all(  # type: ignore[no-untyped-def]
         room = np.empty(w.size), np.empty((n_shape + n_own, w.size))
         curve = (time[epochs] - first, values[epochs] * w, w, edges - edges[0], used, *room)
         low[0], high[0] = first - last, 2.0 * (last - first)
-        _look_around((code, blurs[0], n_own, in_logs), curve, grid, low, high, starts, scores)
-        ahead, dof, heat_steps = math.inf, n_epochs - n_free, min(_HEAT_STEPS, max_iterations)
+        _look_around((code, blurs[0], n_own, in_logs, waves), chromatic, curve, grid, low, high, starts, scores)
+        ahead, dof = math.inf, n_epochs - n_free
         for _ in range(n_starts):
             k = scores.argmin()
             if scores[k] == math.inf:
                 break
             scores[k] = math.inf
             copy_to(starts[k], u)
-            form = (code, blurs[0], n_own, in_logs)
-            chi2, tried, _ = descend(form, curve, low, high, dof, heat_steps, _BLURRED_TOLERANCE, u, H, work)
+            form = (code, blurs[0], n_own, in_logs, waves)
+            chi2, tried, _ = descend(form, curve, low, high, dof, first_steps, _BLURRED_TOLERANCE, u, H, work)
             iterations[o] += tried
             if chi2 < ahead:
                 ahead = chi2
@@ -184,7 +193,7 @@ def _fit_all(  # type: ignore[no-untyped-def]
         chi2, done = ahead, False
         for blur in blurs:
             tolerance = _BLURRED_TOLERANCE if blur > 0.0 else _TOLERANCE
-            form = (code, blur, n_own, in_logs)
+            form = (code, blur, n_own, in_logs, waves)
             chi2, tried, done = descend(form, curve, low, high, dof, max_iterations, tolerance, best, H, work)
             iterations[o] += tried
         status[o] = CONVERGED if done else MAX_ITERATIONS
@@ -201,11 +210,10 @@ def _fit_all(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _look_around(form, curve, grid, low, high, starts, scores):  # type: ignore[no-untyped-def]
+def _look_around(form, chromatic, curve, grid, low, high, starts, scores):  # type: ignore[no-untyped-def]
     """Fill the starting points and their chi2: all combinations of scales with the times that may be the peak."""
-    code, _, n_own, in_logs = form
-    edges, used = curve[3], curve[4]
-    n_shape = in_logs.size
+    code, _, n_own, in_logs, _ = form
+    used, n_shape = curve[4], in_logs.size
     q, peaks = np.empty(n_shape + n_own), np.empty(_PEAKS)
     _bright_times(curve, peaks)
     for g in range(grid.shape[0]):
@@ -217,12 +225,12 @@ def _look_around(form, curve, grid, low, high, starts, scores):  # type: ignore[
             for k in range(n_shape):
                 u[k] = math.log(q[k]) if in_logs[k] else q[k]
             q[n_shape:] = 1.0
-            chi2 = 0.0
-            for b in range(used.size):
+            chi2 = one_amplitude(form, curve, q, u) if chromatic else 0.0
+            for b in range(0 if chromatic else used.size):
                 own = u[n_shape + b * n_own : n_shape + (b + 1) * n_own]
                 own[:] = 0.0
                 if used[b]:
-                    chi2 += amplitudes(form, curve, edges[b], edges[b + 1], q, own)
+                    chi2 += amplitudes(form, curve, b, q, own)
             # Rounding may make it slightly negative; what is not a number is no start.
             scores[g * _PEAKS + p] = chi2 if chi2 < math.inf else math.inf
 

@@ -2,7 +2,8 @@
 
 Every model is ``a E(t) + b`` or ``a E(t)``: the shape E has parameters that all bands of an object share, the first of
 which is a time; the amplitude a, which is not negative, and the base b are the bands' own. With one band this is the
-published formula. ``x = t - t0`` throughout, in days.
+published formula. Of a chromatic model E depends on the wavelength, too, and all bands share the amplitude.
+``x = t - t0`` throughout, in days.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from lsdb_ts.errors import InputError
 
-_BAZIN, _VILLAR, _LINEXP, _TDE, _FALLBACK, _LENS = range(6)
+_BAZIN, _VILLAR, _LINEXP, _TDE, _FALLBACK, _LENS, _RAINBOW = range(7)
 _FALLBACK_INDEX = -5.0 / 3.0
+_KELVIN_ANGSTROM = 1.438776877e8
+"""h c / k: a temperature times a wavelength."""
+_LIGHT = 2.99792458e18
+"""Speed of light in Angstrom per second."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Model:
     shape: tuple[str, ...]
     """The parameters of E; the first is a time, which may lie a duration of the curve outside of it."""
     own: tuple[str, ...]
-    """The amplitude, and the base where there is one."""
+    """The amplitude, and the base where there is one; of a chromatic model the base alone."""
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     """Limits of the shape's parameters after the first. Those with a positive lower limit are fitted in logarithms."""
@@ -48,6 +53,13 @@ class Model:
     blurs_days: tuple[float, ...] = (0.0,)
     """Fits are made with the corners of the formula rounded over so many days, one after the other, the last with
     none: chi2 has a minimum for every epoch that a corner may fall on."""
+    n_starts: int = 3
+    """How many of the best starting points are followed for some steps; the one then ahead is followed to the end."""
+    first_steps: int = 6
+    """How many steps that is."""
+    chromatic: bool = False
+    """Whether bands differ by their wavelengths, and not by their amplitudes: then the last parameter of the shape is
+    the amplitude, and every band has a base."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -131,10 +143,29 @@ LENS = Model(
     (3e3, 5.0),
     ((5.0, 20.0, 80.0), (0.1, 0.6)),
 )
-MODELS = {model.name: model for model in (BAZIN, VILLAR, LINEXP, TDE, FALLBACK, LENS)}
+RAINBOW = Model(
+    "rainbow",
+    "a exp(-x / tau_fall) / (1 + exp(-x / tau_rise)) pi B(nu, T) / (sigma T^4) + b, with tau_rise < tau_fall and "
+    "T = temp_min + delta_temp / (1 + exp(x / tau_temp)): a black body that cools, B Planck's function of frequency, "
+    "sigma Stefan's constant, a the scale of its bolometric flux",
+    "Russeil et al. 2024, A&A 683, A251",
+    _RAINBOW,
+    ("t0", "tau_rise", "tau_fall", "temp_min", "delta_temp", "tau_temp", "a"),
+    ("b",),
+    (1e-2, 1e-2, 1e3, 0.0, 1e-1, 0.0),
+    (1e3, 1e4, 1e5, 1e5, 1e3, math.inf),
+    ((1.5, 5.0), (8.0, 25.0, 80.0), (4000.0, 8000.0), (4000.0,), (10.0,), (1.0,)),
+    excess="tau_fall",
+    n_starts=10,
+    first_steps=15,
+    chromatic=True,
+)
+MODELS = {model.name: model for model in (BAZIN, VILLAR, LINEXP, TDE, FALLBACK, LENS, RAINBOW)}
 
 
-def evaluate(model: Model, time_days: ArrayLike, parameters: ArrayLike) -> NDArray[np.float64]:
+def evaluate(
+    model: Model, time_days: ArrayLike, parameters: ArrayLike, angstrom: float = math.nan
+) -> NDArray[np.float64]:
     """Return a model's flux at some times.
 
     Parameters
@@ -143,6 +174,8 @@ def evaluate(model: Model, time_days: ArrayLike, parameters: ArrayLike) -> NDArr
     time_days : array_like of float
     parameters : array_like of float
         In the sequence of ``model.parameters``.
+    angstrom : float
+        The wavelength, for a chromatic model.
 
     Returns
     -------
@@ -158,15 +191,15 @@ def evaluate(model: Model, time_days: ArrayLike, parameters: ArrayLike) -> NDArr
         q[model.excess_at] -= q[model.excess_at - 1]
     times = np.asarray(time_days, np.float64)
     values = np.empty(times.size)
-    values_and_slopes(model.code, times, q, 0.0, values, np.empty((q.size, times.size)))
+    values_and_slopes(model.code, times, q, 0.0, angstrom, values, np.empty((q.size, times.size)))
     return values
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def values_and_slopes(code, t, q, blur, values, slopes):  # type: ignore[no-untyped-def]
+def values_and_slopes(code, t, q, blur, angstrom, values, slopes):  # type: ignore[no-untyped-def]
     """Fill the fluxes at some times, and their derivatives by the parameters (an excess being one), shape (p, n).
 
-    Corners are rounded over ``blur`` days.
+    Corners are rounded over ``blur`` days. Only chromatic models look at the wavelength.
     """
     if code == _BAZIN:
         for i in range(t.size):
@@ -183,6 +216,9 @@ def values_and_slopes(code, t, q, blur, values, slopes):  # type: ignore[no-unty
     elif code == _FALLBACK:
         for i in range(t.size):
             values[i] = _tde(t[i] - q[0], q, _FALLBACK_INDEX, slopes, i)
+    elif code == _RAINBOW:
+        for i in range(t.size):
+            values[i] = _rainbow(t[i] - q[0], q, angstrom, slopes, i)
     else:
         for i in range(t.size):
             values[i] = _lens(t[i] - q[0], q, slopes, i)
@@ -191,7 +227,7 @@ def values_and_slopes(code, t, q, blur, values, slopes):  # type: ignore[no-unty
 @numba.njit(cache=True, nogil=True)
 def peak_delay(code, q):  # type: ignore[no-untyped-def]
     """Return how long after its first parameter a model is about brightest."""
-    if code == _BAZIN:
+    if code in (_BAZIN, _RAINBOW):
         return q[1] * math.log(q[2] / q[1])
     if code == _VILLAR:
         return 2.0 * q[3]
@@ -201,15 +237,22 @@ def peak_delay(code, q):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _bazin(x, q, slope, i):  # type: ignore[no-untyped-def]
-    rise, fall, a = q[1], q[1] + q[2], q[3]
-    # Written so that no exponent is positive: before t0 both exponentials of the formula overflow.
+def _pulse(x, rise, fall, excess):  # type: ignore[no-untyped-def]
+    """Return Bazin's function, and ``1 / (1 + exp(x / rise))``.
+
+    Written so that no exponent is positive: before t0 both exponentials of the formula overflow.
+    """
     if x >= 0.0:
         down = math.exp(-x / rise)
-        E, late = math.exp(-x / fall) / (1.0 + down), down / (1.0 + down)
-    else:
-        up = math.exp(x / rise)
-        E, late = math.exp(x * (q[2] / (rise * fall))) / (1.0 + up), 1.0 / (1.0 + up)
+        return math.exp(-x / fall) / (1.0 + down), down / (1.0 + down)
+    up = math.exp(x / rise)
+    return math.exp(x * (excess / (rise * fall))) / (1.0 + up), 1.0 / (1.0 + up)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _bazin(x, q, slope, i):  # type: ignore[no-untyped-def]
+    rise, fall, a = q[1], q[1] + q[2], q[3]
+    E, late = _pulse(x, rise, fall, q[2])
     by_fall = a * E * x / (fall * fall)
     slope[0, i] = a * E * (1.0 / fall - late / rise)
     slope[1, i] = by_fall - a * E * late * x / (rise * rise)
@@ -294,3 +337,26 @@ def _lens(x, q, slope, i):  # type: ignore[no-untyped-def]
     slope[0, i], slope[1, i], slope[2, i] = -by_u * z / te, -by_u * z * z / te, by_u * u0
     slope[3, i], slope[4, i] = E, 1.0
     return a * E + q[4]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _rainbow(x, q, angstrom, slope, i):  # type: ignore[no-untyped-def]
+    rise, fall, delta, tau, a = q[1], q[1] + q[2], q[4], q[5], q[6]
+    E, late = _pulse(x, rise, fall, q[2])
+    cooling = math.exp(-abs(x) / tau)
+    hot = (cooling if x > 0.0 else 1.0) / (1.0 + cooling)
+    by_time = delta * hot * (1.0 - hot) / tau
+    T = q[3] + delta * hot
+    # pi B(nu, T) / (sigma T^4) is 15 / (pi^4 nu) times z^4 / (exp(z) - 1), and this its derivative by T over itself.
+    z = _KELVIN_ANGSTROM / (angstrom * T)
+    down = math.exp(-z)
+    E *= 15.0 / math.pi**4 * angstrom / _LIGHT * z**4 * down / (1.0 - down)
+    by_T = (z / (1.0 - down) - 4.0) / T
+    flux = a * E
+    by_fall = flux * x / (fall * fall)
+    slope[0, i] = flux * (1.0 / fall - late / rise + by_T * by_time)
+    slope[1, i] = by_fall - flux * late * x / (rise * rise)
+    slope[2, i] = by_fall
+    slope[3, i], slope[4, i], slope[5, i] = flux * by_T, flux * by_T * hot, flux * by_T * by_time * x / tau
+    slope[6, i], slope[7, i] = E, 1.0
+    return flux + q[7]

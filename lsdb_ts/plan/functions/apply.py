@@ -144,7 +144,8 @@ class Extend(Unary):
         twice = [f.name for f in self.added if f.name in kept]
         if twice:
             raise PlanError(
-                f'{self.child.name} already has a column "{twice[0]}", which {name_of(self.function)} would add'
+                f'{self.child.name} already has a column "{twice[0]}", which {name_of(self.function)} would add: '
+                f"rename or drop it first"
             )
 
     @functools.cached_property

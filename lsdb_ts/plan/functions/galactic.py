@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -14,6 +14,8 @@ from lsdb_ts.schema import with_unit
 @dataclass(frozen=True)
 class Galactic:
     """From ICRS positions in degrees to Galactic longitude, 0 to 360, and latitude (Blaauw et al. 1960, by astropy)."""
+
+    __name__: ClassVar[str] = "galactic"
 
     positions: tuple[str, str]
     """Columns of right ascension and declination."""

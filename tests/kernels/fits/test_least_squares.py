@@ -16,6 +16,7 @@ from lsdb_ts.kernels.fits.least_squares import (
 from lsdb_ts.kernels.fits.models import BAZIN, FALLBACK, LENS, LINEXP, MODELS, VILLAR, evaluate
 
 START = 60000.0
+OF_ONE_BAND = [model for model in MODELS.values() if not model.chromatic]
 TRUTHS = {
     "bazin": [60.0, 4.0, 25.0, 100.0, 3.0],
     "villar": [50.0, 0.5, 40.0, 3.0, 15.0, 100.0],
@@ -34,7 +35,7 @@ def simulated(model, n_curves, n_epochs=60, error=2.0, seed=0, truth=None):
     return t, y, np.full(t.size, error), np.arange(n_curves + 1) * n_epochs, truth
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", OF_ONE_BAND, ids=lambda model: model.name)
 def test_parameters_and_covariance_are_those_of_scipy(model):
     t, y, e, offsets, truth = simulated(model, 12)
     fits = fit_curves(model, t, y, e, offsets, covariance=True)
@@ -69,7 +70,7 @@ def test_parameters_and_covariance_are_those_of_scipy(model):
     assert shallower <= (2 if model is VILLAR else 0)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("model", OF_ONE_BAND, ids=lambda model: model.name)
 def test_the_truth_is_within_the_errors(model):
     t, y, e, offsets, truth = simulated(model, 400, seed=1)
     fits = fit_curves(model, t, y, e, offsets)

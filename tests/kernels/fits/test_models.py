@@ -2,9 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy import constants
+from scipy.integrate import trapezoid
 
 from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.fits.models import BAZIN, FALLBACK, LENS, LINEXP, MODELS, TDE, VILLAR, evaluate, values_and_slopes
+from lsdb_ts.kernels.fits.models import (
+    BAZIN,
+    FALLBACK,
+    LENS,
+    LINEXP,
+    MODELS,
+    RAINBOW,
+    TDE,
+    VILLAR,
+    evaluate,
+    values_and_slopes,
+)
 
 TIMES = np.array([-500.0, 3.0, 39.99, 41.0, 52.0, 79.0, 83.0, 400.0])
 TRUTHS = {
@@ -14,7 +27,9 @@ TRUTHS = {
     "tde": [40.0, 8.0, 40.0, -1.7, 100.0],
     "fallback": [40.0, 8.0, 40.0, 100.0],
     "ulens": [40.0, 20.0, 0.2, 50.0, 30.0],
+    "rainbow": [40.0, 4.0, 25.0, 5000.0, 7000.0, 8.0, 1e18, 30.0],
 }
+GREEN = 4827.0
 
 
 def bazin(x, tau_rise, tau_fall, a, b):
@@ -45,12 +60,19 @@ def ulens(x, te, u0, a, b):
     return a * (u**2 + 2) / (u * np.sqrt(u**2 + 4)) + b
 
 
-FORMULAS = {f.__name__: f for f in (bazin, villar, linexp, tde, fallback, ulens)}
+def rainbow(x, tau_rise, tau_fall, temp_min, delta_temp, tau_temp, a, b):
+    """In SI, constants from scipy: a fraction of the bolometric flux at the frequency of the g band."""
+    T, nu = temp_min + delta_temp / (1 + np.exp(x / tau_temp)), constants.c / (GREEN * 1e-10)
+    planck = 2 * constants.h * nu**3 / constants.c**2 / np.expm1(constants.h * nu / (constants.k * T))
+    return bazin(x, tau_rise, tau_fall, a, 0.0) * np.pi * planck / (constants.sigma * T**4) + b
+
+
+FORMULAS = {f.__name__: f for f in (bazin, villar, linexp, tde, fallback, ulens, rainbow)}
 
 
 def filled(model, q, blur, times):
     values, slopes = np.empty(times.size), np.empty((q.size, times.size))
-    values_and_slopes(model.code, times, q, blur, values, slopes)
+    values_and_slopes(model.code, times, q, blur, GREEN, values, slopes)
     return values, slopes
 
 
@@ -60,12 +82,12 @@ class TestEveryModel:
         truth = TRUTHS[model.name]
         with np.errstate(over="ignore", invalid="ignore"):
             expected = FORMULAS[model.name](TIMES[1:] - truth[0], *truth[1:])
-        np.testing.assert_allclose(evaluate(model, TIMES[1:], truth), expected, rtol=1e-12)
+        np.testing.assert_allclose(evaluate(model, TIMES[1:], truth, GREEN), expected, rtol=1e-8)
 
     def test_far_from_the_peak_nothing_overflows(self, model):
-        values = evaluate(model, [-1e5, 1e5], TRUTHS[model.name])
+        values = evaluate(model, [-1e5, 1e5], TRUTHS[model.name], GREEN)
         own = TRUTHS[model.name][len(model.shape) :]
-        level = sum(own) if model is LENS else sum(own[1:])
+        level = sum(own) if model is LENS or model.chromatic else sum(own[1:])
         np.testing.assert_allclose(values, level, atol=1e-3)
 
     @pytest.mark.parametrize("blur", [0.0, 3.0])
@@ -105,3 +127,12 @@ def test_tails_and_baselines_are_what_they_should_be():
     assert evaluate(LINEXP, [55.0], TRUTHS["linexp"]) == pytest.approx(105.0)
     assert evaluate(LENS, [40.0], [40.0, 20.0, 1.0, 50.0, 30.0]) == pytest.approx(50 * 3 / 5**0.5 + 30)
     assert evaluate(BAZIN, [-300.0, 900.0], TRUTHS["bazin"]) == pytest.approx([3.0, 3.0], abs=1e-9)
+
+
+def test_a_rainbow_over_all_frequencies_is_its_bolometric_flux():
+    truth = [*TRUTHS["rainbow"][:-1], 0.0]
+    angstrom = np.geomspace(100.0, 1e7, 3000)
+    flux = np.array([evaluate(RAINBOW, [30.0, 60.0], truth, wave) for wave in angstrom])
+    total = trapezoid(flux[::-1], constants.c / (angstrom[::-1] * 1e-10), axis=0)
+
+    np.testing.assert_allclose(total, evaluate(BAZIN, [30.0, 60.0], [*truth[:3], 1e18, 0.0]), rtol=1e-5)
