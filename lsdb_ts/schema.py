@@ -23,6 +23,8 @@ _MICRO = dict.fromkeys(("uJy", "µJy", "μJy", "microJy"), 1e3)
 IN_NJY = {"nJy": 1.0, **_MICRO, "mJy": 1e6, "Jy": 1e9, "nmgy": 10**3.56, "nanomaggy": 10**3.56, "maggy": 10**12.56}
 """How many nJy the units of fluxes are, with both of the signs that are read as micro; a maggy is that of AB = 0."""
 _UNIT, _ROLE = b"unit", b"role"
+DATED = b"dated"
+"""Key in the metadata of numbers that tell when an object was observed, which classifiers leave out."""
 _NO_ROLE = "none"
 """What stands for the role of a column that must not be given one for its name: it is of another catalog's rows."""
 

@@ -31,14 +31,14 @@ class NAll(BandFeature):
 class TFirst(Statistic):
     """Time of the first good epoch, ``t_1``, in double precision."""
 
-    name, unit, min_epochs, stored = "t_first", "d", 1, pa.float64()
+    name, unit, min_epochs, stored, dated = "t_first", "d", 1, pa.float64(), True
     reference = "Rubin DPDD (LSE-163), firstDiaSourceMjdTai, of a band"
 
 
 class TLast(Statistic):
     """Time of the last good epoch, ``t_n``, in double precision."""
 
-    name, unit, min_epochs, stored = "t_last", "d", 1, pa.float64()
+    name, unit, min_epochs, stored, dated = "t_last", "d", 1, pa.float64(), True
     reference = "Rubin DPDD (LSE-163), lastDiaSourceMjdTai, of a band"
 
 

@@ -60,6 +60,8 @@ class Feature:
     """Type of the column. Times keep their minutes only in double precision."""
     fluxes_only: ClassVar[bool] = False
     """Whether it has no meaning for magnitudes, and is null there."""
+    dated: ClassVar[bool] = False
+    """Whether it tells when the object was observed: it changes where all times do, and classifiers leave it out."""
     needs_period: ClassVar[bool] = False
     """Whether it asks for the period search."""
     costly: ClassVar[bool] = False
@@ -182,6 +184,11 @@ class Alias(BandFeature):
     def fluxes_only(self) -> bool:  # type: ignore[override]
         """Whether the feature has no meaning for magnitudes."""
         return self.feature.fluxes_only
+
+    @property
+    def dated(self) -> bool:  # type: ignore[override]
+        """Whether the feature tells when the object was observed."""
+        return self.feature.dated
 
     @property
     def needs_period(self) -> bool:  # type: ignore[override]

@@ -23,7 +23,7 @@ from lsdb_ts.features.protocol import BandFeature, Feature, ObjectFeature, all_f
 from lsdb_ts.features.text import set_html, set_text
 from lsdb_ts.kernels.curves.columns import nullable
 from lsdb_ts.kernels.periods.search import PeriodSearch
-from lsdb_ts.schema import Roles, with_unit
+from lsdb_ts.schema import DATED, Roles, with_unit
 
 _BLOCK_EPOCHS = 500_000
 """Epochs that are worked on at once: their copies and tables stay small whatever the size of a partition."""
@@ -422,7 +422,8 @@ def _numbers_of(feature: Feature, curves: LightCurves) -> NDArray[np.float64]:
 
 
 def _field(feature: Feature) -> pa.Field:
-    return with_unit(pa.field(feature.name, feature.stored), feature.unit)
+    column = pa.field(feature.name, feature.stored, metadata={DATED: b"true"} if feature.dated else None)
+    return with_unit(column, feature.unit)
 
 
 def _column(kind: pa.DataType, numbers: np.ndarray, bits: np.ndarray, missing: int) -> pa.Array:

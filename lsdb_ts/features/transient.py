@@ -42,7 +42,7 @@ class TPeak(_Peak, BandFeature):
     """Time of the brightest detection (S/N >= 5), as MJD."""
 
     name, unit, min_epochs, reference = "t_peak", "d", 1, _DETECTED
-    stored = pa.float64()
+    stored, dated = pa.float64(), True
 
 
 class FPeak(_Peak, BandFeature):

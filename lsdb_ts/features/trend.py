@@ -65,7 +65,7 @@ class LinSlopeErr(Statistic):
 class LinIntercept(Statistic):
     """Value of the weighted straight line at time 0, ``x_w - slope t_w``: a century and more before the epochs."""
 
-    name, unit, min_epochs = "lin_intercept", VALUE, 2
+    name, unit, min_epochs, dated = "lin_intercept", VALUE, 2, True
     reference = "Rubin DPDD (LSE-163), psfFluxLinearIntercept"
 
 

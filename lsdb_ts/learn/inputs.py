@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, SchemaError
-from lsdb_ts.schema import find
+from lsdb_ts.schema import DATED, find
 from lsdb_ts.store.journal import fingerprint
 
 _FEATURE_SET = b"feature_set"
@@ -44,7 +44,8 @@ class FeatureColumns:
         schema : pyarrow.Schema
         columns : sequence of str, optional
             Structs of numbers, or numbers. By default every struct of numbers, as feature extraction makes them: a
-            plain number may be an id or a position, and is taken only when named.
+            plain number may be an id or a position, and is taken only when named. Of structs, numbers that tell when an
+            object was observed are left out.
 
         Raises
         ------
@@ -154,7 +155,8 @@ def _numbers(schema: pa.Schema, columns: Iterable[str]) -> Iterator[tuple[str, p
             kind = "is not there" if field is None else f"is {field.type}"
             raise PlanError(f'the feature column "{column}" {kind}; need a number or a struct of numbers')
         if pa.types.is_struct(field.type):
-            yield from ((f"{column}.{part.name}", part.type) for part in field.type)
+            parts = (part for part in field.type if DATED not in (part.metadata or {}))
+            yield from ((f"{column}.{part.name}", part.type) for part in parts)
         else:
             yield column, field.type
 

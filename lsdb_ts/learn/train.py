@@ -46,7 +46,8 @@ def train(
     Parameters
     ----------
     features : pyarrow.Table
-        One row per object. Columns that are structs of numbers are taken (all the columns feature extraction adds);
+        One row per object. Columns that are structs of numbers are taken (all the columns feature extraction adds), but
+        for times of day inside them: a class observed in another year would be known by the calendar;
         null and NaN are fine. Rows without a single number but counts of epochs are left out and counted.
     labels : array_like of str, length n
         The class of each row; numbers become their text.

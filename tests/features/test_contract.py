@@ -126,6 +126,16 @@ class TestEveryFeature:
 
         assert whole.equals(parts.combine_chunks())
 
+    def test_it_tells_when_the_object_was_observed_only_where_it_says_so(self, kind):
+        """Of the same star 1,024 days later, which is exact in binary."""
+        curves = star(80)
+        later = [(t + 1024.0, *rest) for t, *rest in curves]
+        feature = make(kind)
+        one, other = (
+            feature.compute(LightCurves.of(nested(c), ROLES, ("g", "r"), PeriodSearch())) for c in (curves, later)
+        )
+        assert feature.dated != np.allclose(one, other, rtol=1e-4, equal_nan=True)
+
     def test_it_does_not_depend_on_the_sequence_of_epochs(self, kind):
         features = FeatureSet("one", ("g", "r"), (make(kind),), PeriodSearch())
         sorted_curve = star(80)

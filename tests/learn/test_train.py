@@ -8,6 +8,7 @@ import pytest
 from lsdb_ts.errors import InputError, PlanError
 from lsdb_ts.learn import Taxonomy, train
 from lsdb_ts.learn.calibration import Calibration, expected_calibration_error, log_loss
+from lsdb_ts.schema import DATED
 
 CLASSES = np.array(["agn", "cepheid", "rr_lyrae"])
 N = 1500
@@ -134,3 +135,13 @@ def test_an_unknown_label_is_named_with_its_row_and_the_nearest_class():
     table, labels = feature_table(300)
     with pytest.raises(InputError, match=r'row 0 is \'rr_lyra\'.*"rr_lyrae"'):
         train(table, ["rr_lyra", *labels[1:]], taxonomy=Taxonomy.flat(CLASSES))
+
+
+def test_when_objects_were_observed_is_not_learnt():
+    table, labels = feature_table(400)
+    first = pa.field("t_first", pa.float64(), metadata={DATED: b"true"})
+    plain = pa.field("duration", pa.float32())
+    dates = pa.array(np.arange(400.0))
+    struct = pa.StructArray.from_arrays([dates, dates.cast(pa.float32())], fields=[first, plain])
+    table = table.append_column("features_i", struct)
+    assert [n for n in train(table, labels).features.names if "features_i" in n] == ["features_i.duration"]
