@@ -36,7 +36,7 @@ class FleetFit(BandFeature):
     quantity: str = "a"
 
     fit = "fleet"
-    reference = "Gomez et al. 2020, ApJ 904, 74, eq. 1 (FLEET)"
+    reference = "Gomez et al. 2020, ApJ 904, 74 (FLEET)"
     costly = True
     on_request = True
 
@@ -59,9 +59,14 @@ class FleetFit(BandFeature):
         return _UNITS.get(self.quantity.removesuffix(ERROR), "1")
 
     @property
+    def dated(self) -> bool:  # type: ignore[override]
+        """Whether it is the time of the model."""
+        return self.quantity == "t0"
+
+    @property
     def stored(self) -> pa.DataType:  # type: ignore[override]
         """Double precision for the time of day."""
-        return pa.float64() if self.quantity == "t0" else pa.float32()
+        return pa.float64() if self.dated else pa.float32()
 
     @property
     def min_epochs(self) -> int:  # type: ignore[override]

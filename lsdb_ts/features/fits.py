@@ -115,7 +115,7 @@ _KINDS = (
 
 
 def features(bands: tuple[str, ...], models: tuple[str, ...] | None) -> tuple[Feature, ...]:
-    """Return every number of some of the models; None stands for all that these bands may be fitted by.
+    """Return every number of some of the models; None stands for all fits that these bands may have.
 
     Raises PlanError for a model that there is not, or that needs wavelengths which are not known.
     """
@@ -128,7 +128,7 @@ def features(bands: tuple[str, ...], models: tuple[str, ...] | None) -> tuple[Fe
             raise PlanError(f'there are fits of {", ".join(EVERY_MODEL)}; not of "{model}"')
         if model not in there:
             require_wavelengths(bands)
-    wanted = [model for model in EVERY_MODEL if model in there] if models is None else models
+    wanted = [model for model in EVERY_MODEL[:-1] if model in there] if models is None else models
     return tuple(feature for model in wanted for feature in there[model])
 
 

@@ -53,9 +53,14 @@ class Fitted:
         return _BOLOMETRIC if model.chromatic and parameter == model.shape[-1] else "d"
 
     @property
+    def dated(self) -> bool:
+        """Whether it is the time of the model: the first parameter of its shape."""
+        return self.quantity == MODELS[self.model].shape[0]
+
+    @property
     def stored(self) -> pa.DataType:
         """Double precision for times of day."""
-        return pa.float64() if self.quantity == MODELS[self.model].shape[0] else pa.float32()
+        return pa.float64() if self.dated else pa.float32()
 
     @property
     def min_epochs(self) -> int:

@@ -24,7 +24,7 @@ class _Periodic:
     """What comes from the period search."""
 
     needs_period: ClassVar[bool] = True
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
 
 class _RankedPeriod(_Periodic):

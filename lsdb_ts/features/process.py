@@ -86,9 +86,14 @@ class ObjectProcess(_OfProcess, ObjectFeature):
         return tuple(cls(q, angstrom) for q in _OF_OBJECTS) if known_wavelengths(bands, angstrom) else ()
 
     @property
+    def dated(self) -> bool:  # type: ignore[override]
+        """Whether it is the time of the peak."""
+        return self.quantity == "t_peak"
+
+    @property
     def stored(self) -> pa.DataType:  # type: ignore[override]
         """Double precision for the time of day."""
-        return pa.float64() if self.quantity == "t_peak" else pa.float32()
+        return pa.float64() if self.dated else pa.float32()
 
     @property
     def formula(self) -> str:

@@ -143,13 +143,8 @@ class FeatureSet:
         models : iterable of str, optional
             Of ``bazin``, ``villar``, ``linexp``, ``fleet``, ``tail`` (each band by itself), ``bazin_joint``,
             ``villar_joint``, ``tde``, ``fallback``, ``ulens``, ``rainbow`` (all bands together), and ``gp``, the peaks
-            of a Gaussian process. By default all, but the last two only for bands whose wavelengths are known: those
-            of ``ugrizy``.
-
-        Notes
-        -----
-        A Gaussian process takes time in proportion to the cube of its epochs: from some hundred on, longer than all
-        other fits together and than the periods of :meth:`full`.
+            of a Gaussian process, which takes time in proportion to the cube of its epochs. By default all but this
+            one, and ``rainbow`` only for bands whose wavelengths are known: those of ``ugrizy``.
 
         >>> [f.name for f in FeatureSet.fits("gr", ["tde"]).features][:4]
         ['tde_a', 'tde_a_err', 'tde_sigma', 'tde_t_decay']

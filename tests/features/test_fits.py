@@ -86,7 +86,7 @@ def test_the_columns_are_those_declared_and_times_are_in_double_precision(table)
     assert wide == {"bazin_t0", "villar_t0", "linexp_t0", "fleet_t0"}
     whole = found.schema.field("features_multiband").type
     assert {f.name for f in whole if f.type == pa.float64()} == {
-        "bazin_joint_t0", "villar_joint_t0", "tde_t_peak", "fallback_t_peak", "ulens_t0", "rainbow_t0", "gp_t_peak"
+        "bazin_joint_t0", "villar_joint_t0", "tde_t_peak", "fallback_t_peak", "ulens_t0", "rainbow_t0"
     }  # fmt: skip
     assert unit_of(whole.field("tde_t_peak")) == "d"
 
