@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lsdb_ts.learn import ModelBundle, train
     from lsdb_ts.plan.matching.algorithm import Algorithm, Pairs
     from lsdb_ts.run.cluster import cluster
+    from lsdb_ts.schema import Roles
     from lsdb_ts.sky import Box, Cone, Cones, Moc, Pixel, Polygon, propagate
     from lsdb_ts.views import (
         plot_confusion,
@@ -46,6 +47,7 @@ _HOMES = {
     "Moc": "sky",
     "PeriodSearch": "features",
     "Pixel": "sky",
+    "Roles": "schema",
     "Polygon": "sky",
     "propagate": "sky",
     "plot_confusion": "views",
@@ -71,6 +73,7 @@ __all__ = [
     "PeriodSearch",
     "Pixel",
     "Polygon",
+    "Roles",
     "cluster",
     "concat",
     "crossmatch",

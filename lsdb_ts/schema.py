@@ -76,7 +76,7 @@ class Roles:
     quality: str | None = None
     """Flag column: 0 or False means good."""
     zero_point: str | None = None
-    """Magnitude of one unit of the flux; where there is none, fluxes are in the unit of their column."""
+    """Magnitude of one unit of the flux, for fluxes of no known unit."""
     limit: str | None = None
     """Faintest magnitude that would have been detected: what a non-detection tells."""
     pm_ra: str | None = None
@@ -87,6 +87,14 @@ class Roles:
     ra_error: str | None = None
     """Standard error of the position along right ascension, times cos(dec); an angle."""
     dec_error: str | None = None
+
+    @classmethod
+    def named(cls, columns: Mapping[str, str]) -> Roles:
+        """Return the roles that a user names; raises PlanError with the nearest for one that there is not."""
+        for role in columns:
+            if role not in cls.names():
+                raise PlanError(f'there is no role "{role}"; {did_you_mean(role, cls.names())}')
+        return cls(**columns)
 
     def items(self) -> list[tuple[str, str]]:
         """Return the roles that are filled, as (role, column) pairs."""
@@ -125,7 +133,7 @@ class Roles:
         return cls(**found)
 
     def tag(self, schema: pa.Schema) -> pa.Schema:
-        """Return the schema with these roles written into its fields' metadata."""
+        """Return the schema with these roles written into its fields' metadata; who played one before, plays none."""
         by_column = {column: role for role, column in self.items()}
         missing = [c for c in by_column if c not in schema.names]
         if missing:
@@ -133,8 +141,9 @@ class Roles:
                 f'the role "{by_column[missing[0]]}" names the column "{missing[0]}", which the table '
                 f"does not have; {did_you_mean(missing[0], schema.names)}"
             )
+        before = {column for role, column in Roles.of(schema).items() if getattr(self, role) not in (None, column)}
         tagged = [
-            f.with_metadata({**(f.metadata or {}), _ROLE: by_column[f.name].encode()}) if f.name in by_column else f
+            with_role(f, by_column[f.name]) if f.name in by_column else without_role(f) if f.name in before else f
             for f in schema
         ]
         return pa.schema(tagged, metadata=schema.metadata)

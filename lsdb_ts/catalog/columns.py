@@ -9,14 +9,14 @@ from typing import Any, Self, overload
 from lsdb_ts.catalog.base import CatalogBase
 from lsdb_ts.catalog.column import Column
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.columns import Assign, Cast, Rename, Select
+from lsdb_ts.plan.columns import Assign, Cast, Rename, Select, Tag
 from lsdb_ts.plan.functions.apply import Extend
 from lsdb_ts.plan.functions.galactic import Galactic
 from lsdb_ts.plan.language.expression import Expression, Predicate
 from lsdb_ts.plan.language.types import arrow_type
 from lsdb_ts.plan.node import needs_positions
 from lsdb_ts.plan.rows import filtered
-from lsdb_ts.schema import has_parts, require
+from lsdb_ts.schema import Roles, has_parts, require
 
 
 class ColumnVerbs(CatalogBase):
@@ -115,6 +115,19 @@ class ColumnVerbs(CatalogBase):
                 expression = Expression.of_value(value)
             pending.append((name, expression))
         return done.with_plan(Assign(done.plan, tuple(pending))) if pending else done
+
+    def with_roles(self, lightcurve: str | None = None, **roles: str) -> Self:
+        """Say what some columns are, so that steps on light curves, features and pictures need not be told.
+
+        Parameters
+        ----------
+        lightcurve : str, optional
+            The nested column whose parts are meant; by default base columns are.
+        **roles
+            Name of the column by its role: ``time="hjd", band="filter", mag="V", mag_error="eV"``;
+            :class:`lsdb_ts.schema.Roles` has all of them.
+        """
+        return self.with_plan(Tag(self.plan, Roles.named(roles), lightcurve))
 
     def galactic(self, longitude: str = "gal_l", latitude: str = "gal_b") -> Self:
         """Add Galactic coordinates in degrees, of the ICRS positions of the rows.

@@ -86,5 +86,5 @@ def from_dataframe(
             f"lt.from_dataframe(df, ra=..., dec=...); there are: {', '.join(table.column_names[:12])}"
         )
     if roles:
-        table = pa.table(table.columns, schema=Roles(**roles).tag(table.schema))
+        table = pa.table(table.columns, schema=Roles.named(roles).tag(table.schema))
     return Catalog(Scan(MemorySource.of_table(table, ra, dec, name)))

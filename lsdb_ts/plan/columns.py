@@ -15,7 +15,7 @@ from lsdb_ts.plan.language.epochs import Epochs
 from lsdb_ts.plan.language.expression import Expression
 from lsdb_ts.plan.language.types import converted, keeps_order, type_of
 from lsdb_ts.plan.node import Unary, expanded
-from lsdb_ts.schema import HEALPIX, find, has_parts, is_nested, project, require, without_role
+from lsdb_ts.schema import HEALPIX, Roles, find, has_parts, is_nested, project, require, without_role
 from lsdb_ts.store.partition import Partition, keep_parts
 
 
@@ -163,6 +163,42 @@ class Assign(OnColumns):
             raise PlanError(f'"{expression.text}" is {kind}, of which no column "{name}" can be made')
         source = find(schema, expression.column) if expression.column is not None else None
         return pa.field(name, kind) if source is None else without_role(source).with_name(name).with_type(kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Tag(Unary):
+    """The same rows, with what some columns, or some parts of a nested one, are."""
+
+    roles: Roles
+    nested: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.nested is not None:
+            require(self.child.schema, [self.nested], self.child.name)
+            if not is_nested(column := self.child.schema.field(self.nested)):
+                raise PlanError(f'"{self.nested}" is {column.type} and not a light curve (a struct of lists)')
+        # Raises where a column is not there.
+        _ = self.schema
+
+    @functools.cached_property
+    def schema(self) -> pa.Schema:
+        """The child's columns, with these roles in their metadata."""
+        schema = self.child.schema
+        if self.nested is None:
+            return self.roles.tag(schema)
+        column = schema.field(self.nested)
+        parts = self.roles.tag(pa.schema(list(column.type)))
+        return schema.set(schema.names.index(self.nested), column.with_type(pa.struct(list(parts))))
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the roles."""
+        return {"roles": dict(self.roles.items()), "nested": self.nested}
+
+    @property
+    def summary(self) -> str:
+        """The roles."""
+        told = ", ".join(f"{role}={column}" for role, column in self.roles.items())
+        return f"roles {'of ' + self.nested + ' ' if self.nested else ''}{told}"
 
 
 @dataclass(frozen=True, eq=False)

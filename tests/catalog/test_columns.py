@@ -396,3 +396,28 @@ def test_galactic_coordinates_are_computed_only_if_wanted(stored):
         stored.galactic()[["objectId"]].compute()
     with pytest.raises(PlanError, match='already has a column "gal_l"'):
         stored.galactic().galactic()
+
+
+def test_roles_may_be_said_of_columns_and_of_parts(tmp_path):
+    epochs = pd.DataFrame({"star": [1, 1, 2], "MJD": [2.0, 1.0, 3.0], "V": [15.0, 15.5, 16.0], "eV": [0.1, 0.1, 0.1]})
+    stars = lt.from_dataframe(pd.DataFrame({"star": [1, 2], "ra": [10.0, 20.0], "dec": [0.0, 0.0]}))
+    plain = stars.nest(epochs, on="star").assign(copy="star")
+    told = plain.with_roles("lc", time="MJD", mag="V", mag_error="eV").with_roles(id="copy")
+    assert lt.Roles.of(told.with_roles(id="star").schema).id == "star"
+    assert lt.Roles.of(told.schema.field("lc").type) == lt.Roles(time="MJD", mag="V", mag_error="eV")
+    assert lt.Roles.of(told.schema).id == "copy"
+    frame = told.curves("lc").sort().to_flux().assign().compute()
+    assert frame["lc.MJD"].tolist() == [3.0, 1.0, 2.0]
+    written = told.write(tmp_path / "told")
+    assert lt.Roles.of(written.schema.field("lc").type).mag == "V"
+    assert str(told.plan.identity()) != str(plain.with_roles("lc", time="MJD").plan.identity())
+    for wrong, message in (
+        ({"tme": "MJD"}, 'there is no role "tme"; did you mean "time"'),
+        ({"time": "mjd"}, 'names the column "mjd".*there are: MJD'),
+    ):
+        with pytest.raises(PlanError, match=message):
+            plain.with_roles("lc", **wrong)
+    with pytest.raises(PlanError, match='"star" is int64 and not a light curve'):
+        plain.with_roles("star", time="MJD")
+    with pytest.raises(PlanError, match='there is no role "tme"'):
+        lt.from_dataframe(pd.DataFrame({"ra": [1.0], "dec": 2.0}), roles={"tme": "t"})
