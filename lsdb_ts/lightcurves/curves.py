@@ -132,12 +132,12 @@ class Curves:
         return np.where(np.isfinite(found) & (found > 0), found, np.nan)
 
     def codes(self, part: str) -> tuple[NDArray[np.int64], list[object]]:
-        """Return a small number for each different value of a part, -1 for null, and the values."""
+        """Return a small number for each different value of a part, -1 for null, and the values; bytes become text."""
         values = self.parts[part]
         encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-        return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(
-            zero_copy_only=False
-        ), encoded.dictionary.to_pylist()
+        numbers = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        found = encoded.dictionary.to_pylist()
+        return numbers, [v.decode(errors="replace") if isinstance(v, bytes) else v for v in found]
 
     def groups(self, *parts: str | None, time: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sort epochs into groups of one curve with equal values of some parts, such as the band.

@@ -190,3 +190,11 @@ def test_steps_ask_for_no_more_than_they_look_at():
     assert Sort().inputs(shape(), ("visit",)) == ("visit", "time")
     assert DropDuplicates("smallest_error").inputs(shape(), ()) == ("time", "band", "psfFluxErr")
     assert FirstDays(3, since="t0").inputs(shape(), ()) == ("time",)
+
+
+def test_bands_may_be_bytes():
+    kinds = {"time": pa.float64(), "band": pa.binary()}
+    like = shape(kinds, Roles(time="time", band="band"))
+    epochs = [{"time": 1.0, "band": b"g"}, {"time": 2.0, "band": b"r"}, {"time": 3.0, "band": None}]
+    (found,) = after(InBands(("g",)), [epochs], like)
+    assert found == epochs[:1]
