@@ -9,9 +9,7 @@ prior. A band's values, less its floating mean, are a series shared by all bands
 for values in units of the band's intrinsic scatter. So bands of few epochs borrow the shape of the others, bands of
 many have their own, and a gap in phase cannot be filled with a wild swing.
 
-What the series leaves over is measured errors plus a jitter that is fitted, in tails as long as Student's: stars that
-do not repeat exactly, and epochs that are wrong, are no reason to prefer another frequency. Which frequencies are
-tried is decided in ``refinement.py``.
+What the series leaves over is the matter of ``likelihood.py``, which frequencies are tried that of ``refinement.py``.
 """
 
 from __future__ import annotations
@@ -25,10 +23,6 @@ SIZE = 0.7
 """Prior size of the shared series: that of a sinusoid of unit scatter is 1, most of it in one of two amplitudes."""
 DEVIATION = 0.2
 """Prior size of a band's deviation from the shared series, in units of the shared prior."""
-TAILS = 4.0
-"""Degrees of freedom of Student's distribution of what the series leaves over."""
-LEAST_JITTER = 0.02
-"""Smallest jitter, in units of the intrinsic scatter: a sparse series must not count as exact."""
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
@@ -111,7 +105,7 @@ def log_evidence(t, x, w, offsets, frequency, prior):  # type: ignore[no-untyped
     m = prior.size
     G, r = np.empty((1, m, m)), np.empty((1, m))
     shared, right, L, z = np.empty((m, m)), np.empty(m), np.empty((m, m)), np.empty(m)
-    value = _gather(wave_at(t, frequency), x, w, offsets, prior, G, r, shared, right)
+    value = _gather(wave_at(t, frequency), x, w, offsets, prior, belief_in(prior), G, r, shared, right)
     value -= 0.5 * _cholesky(shared, L)
     _forward(L, right, z)
     return value + 0.5 * _dot(z, z)
@@ -129,22 +123,31 @@ def fit_series(t, x, w, offsets, frequency, prior, shared_series, series):  # ty
     float
         The log of prior times posterior volume at the solution, ``-(theta' prior theta + ln(det P / det prior)) / 2``.
     """
-    return _fit(wave_at(t, frequency), x, w, offsets, prior, shared_series, series)
+    return fit_wave(wave_at(t, frequency), x, w, offsets, prior, belief_in(prior), shared_series, series)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fit(wave, x, w, offsets, prior, shared_series, series):  # type: ignore[no-untyped-def]
+def belief_in(prior):  # type: ignore[no-untyped-def]
+    """Return precision matrix and mean of the shared series where nothing is known of its shape."""
+    return np.diag(prior), np.zeros(prior.size)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def fit_wave(wave, x, w, offsets, prior, belief, shared_series, series):  # type: ignore[no-untyped-def]
+    """Fit as :func:`fit_series` does, from a wave, with a Gaussian belief in the shared series: precision and mean."""
     n_bands, m = offsets.size - 1, prior.size
     G, r = np.empty((n_bands, m, m)), np.empty((n_bands, m))
     shared, right, L, z = np.empty((m, m)), np.empty(m), np.empty((m, m)), np.empty(m)
-    value = _gather(wave, x, w, offsets, prior, G, r, shared, right)
+    value = _gather(wave, x, w, offsets, prior, belief, G, r, shared, right)
     explained, own = 0.0, 1.0 / DEVIATION**2
     value -= 0.5 * _cholesky(shared, L)
     _forward(L, right, z)
     _backward(L, z, shared_series)
     penalty = 0.0
     for i in range(m):
-        penalty += prior[i] * shared_series[i] ** 2
+        z[i] = shared_series[i] - belief[1][i]
+    for i in range(m):
+        penalty += z[i] * _dot(belief[0][i], z)
     for b in range(n_bands):
         if offsets[b + 1] == offsets[b]:
             series[b, :] = np.nan
@@ -164,67 +167,14 @@ def _fit(wave, x, w, offsets, prior, shared_series, series):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def student_evidence(t, x, variances, offsets, frequency, prior, jitter2, rounds, w, fit):  # type: ignore[no-untyped-def]
-    """Return the log probability of the values with this frequency, in Laplace's approximation, and the jitter squared.
-
-    Noise has Student's distribution about the series, of scale ``sqrt(variance + jitter^2)``. Weights and jitter are
-    found by expectation maximisation (Lange, Little and Taylor 1989, JASA 84, 881), the jitter with the degrees of
-    freedom that the series takes.
-
-    Parameters
-    ----------
-    t, x, variances, offsets
-        Epochs, values, squared errors, and where each band begins.
-    frequency : float
-        In cycles per day; 0 for constant bands.
-    prior : numpy.ndarray
-        As :func:`series_prior` gives it.
-    jitter2 : float
-        Where the jitter starts, squared.
-    rounds : int
-        Rounds of the maximisation.
-    w : numpy.ndarray
-        Weights to start with; filled with those found.
-    fit : tuple of numpy.ndarray
-        Filled with the shared series and the bands' ones.
-    """
-    n, taken, volume, means = t.size, 0, 0.0, 0.0
-    shared_series, series = fit
-    shared_series[:], series[:] = 0.0, 0.0
-    left, wave = np.empty(n), wave_at(t, frequency)
-    for b in range(offsets.size - 1):
-        taken += offsets[b + 1] > offsets[b]
-    if frequency > 0.0:
-        taken += prior.size
-    correction = n / max(n - taken, 0.5 * n)
-    for _ in range(rounds):
-        if frequency > 0.0:
-            volume = _fit(wave, x, w, offsets, prior, shared_series, series)
-        means = _remain(wave, x, w, offsets, series, left)
-        wanted, total = 0.0, 0.0
-        for i in range(n):
-            s2 = variances[i] + jitter2
-            weight = (TAILS + 1.0) / (TAILS + left[i] ** 2 / s2)
-            wanted += (weight * correction * left[i] ** 2 - variances[i]) / (s2 * s2)
-            total += 1.0 / (s2 * s2)
-        jitter2 = max(wanted / total, LEAST_JITTER**2)
-        for i in range(n):
-            w[i] = (TAILS + 1.0) / (TAILS * (variances[i] + jitter2) + left[i] ** 2)
-    value = n * (math.lgamma(0.5 * (TAILS + 1.0)) - math.lgamma(0.5 * TAILS) - 0.5 * math.log(TAILS * math.pi))
-    for i in range(n):
-        s2 = variances[i] + jitter2
-        value -= 0.5 * math.log(s2) + 0.5 * (TAILS + 1.0) * math.log1p(left[i] ** 2 / (TAILS * s2))
-    return value + volume + means, jitter2
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def residuals(t, x, w, offsets, frequency, series, left):  # type: ignore[no-untyped-def]
     """Fill what the series and the bands' weighted means leave over; return the log volume of the means."""
-    return _remain(wave_at(t, frequency), x, w, offsets, series, left)
+    return remain(wave_at(t, frequency), x, w, offsets, series, left)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _remain(wave, x, w, offsets, series, left):  # type: ignore[no-untyped-def]
+def remain(wave, x, w, offsets, series, left):  # type: ignore[no-untyped-def]
+    """Fill as :func:`residuals` does, from a wave."""
     K, volume = series.shape[1] // 2, 0.0
     for b in range(offsets.size - 1):
         W, Y = 0.0, 0.0
@@ -245,20 +195,19 @@ def _remain(wave, x, w, offsets, series, left):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _gather(wave, x, w, offsets, prior, G, r, shared, right):  # type: ignore[no-untyped-def]
+def _gather(wave, x, w, offsets, prior, belief, G, r, shared, right):  # type: ignore[no-untyped-def]
     """Fill each band's equations (or, where there is room for one, the last band's) and the shared ones.
 
     Returns the log evidence of the bands' deviations, and half the log determinant of the prior of the shared series.
     """
     m, own = prior.size, 1.0 / DEVIATION**2
     L, solved, z = np.empty((m, m)), np.empty((m, m)), np.empty(m)
-    shared[:], right[:] = 0.0, 0.0
-    prior_log_det, own_log_det = 0.0, m * math.log(own)
+    shared[:] = belief[0]
+    own_log_det = m * math.log(own)
     for i in range(m):
-        shared[i, i] = prior[i]
-        prior_log_det += math.log(prior[i])
-    own_log_det += prior_log_det
-    value = 0.5 * prior_log_det
+        right[i] = _dot(belief[0][i], belief[1])
+        own_log_det += math.log(prior[i])
+    value = 0.5 * _cholesky(belief[0], L)
     for b in range(offsets.size - 1):
         if offsets[b + 1] == offsets[b]:
             continue

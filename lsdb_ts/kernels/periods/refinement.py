@@ -1,8 +1,10 @@
 """The second stage of the period search: harmonic fits of the best peaks of one object, and their ranking.
 
 Three steps, each for fewer frequencies than the one before: the evidence with fixed weights around every peak; the
-evidence with fitted noise for the leaders; and for these also whether their cycles are of two sizes that take turns,
-because two unequal eclipses look like two cycles of one. What the fits are stands in ``fourier.py``.
+evidence with fitted noise for the leaders, averaged over models that are equally probable before (more harmonics and
+fewer, or the kinds of stars that the objects may be); and for the best also whether their cycles are of two sizes that
+take turns, because two unequal eclipses look like two cycles of one. What is fitted stands in ``fourier.py``,
+``likelihood.py`` and ``templates.py``.
 """
 
 from __future__ import annotations
@@ -12,14 +14,20 @@ import math
 import numba
 import numpy as np
 
-from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior, student_evidence
+from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior
+from lsdb_ts.kernels.periods.likelihood import seasons, student_evidence
+from lsdb_ts.kernels.periods.templates import MAGNITUDES_A_FLUX, expected_shape
 
-_LOCAL_STEP = 0.2
-"""Step of the local search, in units of 1 / (n_harmonics * baseline): fine enough for the highest harmonic."""
+_LOCAL_STEP = 0.4
+"""Step of the local search, in units of 1 / (n_harmonics * baseline): near enough for the fits, which move."""
+_REACH = 0.05
+"""How far a frequency may move in a round, in units of 1 / baseline."""
 _LEADERS = 12
 """Most peaks whose noise is fitted."""
+_HOPELESS = 12.0
+"""Leaders whose log odds are so much below the best, with one model, are not tried with others."""
 _HALVED = 5
-"""Leaders that are also tried at twice their period."""
+"""Leaders that are tried with all models in any case, and also at twice their period."""
 _SIZES = 0.3
 """Prior standard deviation of how far the sizes of even and odd cycles are from their mean, relative to it."""
 _DETACHED, _CONTACT = 6.0, 14.0
@@ -34,11 +42,13 @@ _VISIT_DAYS = 0.01
 """Measurements so close are of one visit: what the model lacks, they lack together, so they count as one."""
 _DISTINCT = 1.0
 """Two periods are distinct when their frequencies differ by more than this, in units of 1 / baseline."""
-_ROUNDS, _MORE_ROUNDS, _SIZE_ROUNDS = 6, 4, 2
-"""Rounds of fitting the noise, before and after the frequency is set to the maximum, and of fitting two sizes."""
+_ROUNDS, _MORE_ROUNDS, _SIZE_ROUNDS = 6, 8, 4
+"""Rounds of fitting the noise: with one model, with all of them, and with cycles of two sizes."""
+_SIZES_FITTED = 2
+"""Times the two sizes are fitted."""
 _POLISH_ROUNDS, _POLISH_SHRINK = 3, 0.35
-_LEAST_DENSITY = -50.0
-"""Log density of a star that is of none of the kinds expected."""
+_NO_SHAPE = (np.zeros(0), np.zeros((0, 0)))
+"""Where nothing is known of the shape."""
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -56,8 +66,10 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
     limits : (float, float)
         Lowest and highest frequency allowed.
     how : tuple
-        Number of harmonics; error floor; log odds of doubled periods; kinds of stars expected, one a row (may be none),
-        see ``StarKind``; the unit of the scaled values in magnitudes; whether they are fluxes.
+        Number of harmonics; numbers of harmonics that are averaged over; error floor; log odds of doubled periods;
+        standard deviation of a season's phase; kinds of stars expected (may be none), see ``kinds.arrays``; the unit of
+        the scaled values in magnitudes; the amplitude that 1 stands for, in magnitudes or relative to the flux; whether
+        they are fluxes.
     periods, odds : numpy.ndarray
         Filled; log odds are of the harmonic model against constant bands.
 
@@ -67,7 +79,7 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
         Of the best one; frequency 0 where there is none.
     """
     t, x, variances, offsets = data
-    n_harmonics, floor, double_odds, kinds, unit, is_flux = how
+    n_harmonics, orders, floor, double_odds, season_phase, kinds, unit, amplitude, is_flux = how
     prior = series_prior(n_harmonics)
     baseline = t.max()
     width = _LOCAL_STEP / (n_harmonics * baseline)
@@ -78,41 +90,80 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
     frequency, odd, jitter = np.zeros(2 * n), np.full(2 * n, -np.inf), np.zeros(2 * n)
     share = visits(t) / t.size
     fit = (np.zeros(2 * n_harmonics), np.zeros((n_bands, 2 * n_harmonics)))
-    noise = np.empty(t.size)
-    noise[:] = w
-    constant, _ = student_evidence(t, x, variances, offsets, 0.0, prior, floor * floor, _ROUNDS, noise, fit)
+    reach = _REACH / baseline
+    noise, plain = w.copy(), (prior, *_NO_SHAPE, 0.0, 0.0)
+    epochs = (t, x, variances, offsets, seasons(t))
+    constant, _, _ = student_evidence(epochs, 0.0, plain, floor * floor, _ROUNDS, noise, fit)
+    first, size, jitter2 = np.zeros(n), np.zeros(n), np.zeros(n)
     for k in range(n):
         noise[:] = w
-        f = leaders[k]
-        _, jitter2 = student_evidence(t, x, variances, offsets, f, prior, floor * floor, _ROUNDS, noise, fit)
-        e = log_evidence(t, x, noise, offsets, f, prior)
-        f, _ = polish((t, x, noise, offsets), f, e, width, limits, prior)
-        e, jitter2 = student_evidence(t, x, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, noise, fit)
-        frequency[k], jitter[k] = f, math.sqrt(jitter2)
-        odd[k] = share * (e - constant) + _kind_density(f, fit[0], noise.sum(), kinds, is_flux)
+        moving = (prior, *_NO_SHAPE, 0.0, reach)
+        first[k], jitter2[k], frequency[k] = student_evidence(
+            epochs, leaders[k], moving, floor * floor, _ROUNDS, noise, fit
+        )
+        size[k] = amplitude * max(math.hypot(fit[0][0], fit[0][1]), 1e-30) * (MAGNITUDES_A_FLUX if is_flux else 1.0)
+    about = (season_phase, reach, share, is_flux)
+    best = _descending(first)
+    for place in range(n):
+        k = best[place]
+        if place < _HALVED or share * (first[best[0]] - first[k]) < _HOPELESS:
+            of_star = (math.log(size[k]), jitter2[k])
+            total, jitter[k], frequency[k] = _averaged(epochs, frequency[k], orders, kinds, about, of_star, w)
+            if limits[0] <= frequency[k] <= limits[1]:
+                odd[k] = total - share * constant
     best = _descending(odd[:n])
     for place in range(min(n, _HALVED)):
         k = best[place]
         f = frequency[k]
         if 0.5 * f >= limits[0]:
-            gain, jitter[n + k] = _of_two_sizes((t, x, variances, offsets), f, prior, jitter[k] ** 2, noise, fit)
+            gain, jitter[n + k] = _of_two_sizes(epochs, f, plain, jitter2[k], noise, fit)
             frequency[n + k] = 0.5 * f
             odd[n + k] = odd[k] + share * gain + double_odds + _like_eclipses(fit[0], unit, is_flux)
-    _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
+    if kinds[0].size == 0:
+        # The shape of a kind tells by itself: of two equal cycles it is that of no star.
+        _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
     return _take_distinct(frequency, odd, jitter, _DISTINCT / baseline, periods, odds)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-def]
+def _averaged(epochs, f, orders, kinds, about, of_star, w):  # type: ignore[no-untyped-def]
+    """Return the log evidence (times ``share``) averaged over models, and jitter and frequency of the best one.
+
+    The models are numbers of harmonics, which are equally probable before: a star of few epochs cannot afford the
+    harmonics that a steep rise needs, a nearly round curve needs few. Where kinds of stars are expected, each number
+    stands once for each kind.
+    """
+    (season_phase, reach, share, is_flux), (log_amplitude, jitter2) = about, of_star
+    n_bands, n_kinds = epochs[3].size - 1, kinds[0].size
+    value = np.full(orders.size * max(n_kinds, 1), -np.inf)
+    jitter, best, prior_odds, shape, precision = 0.0, f, 0.0, np.zeros(0), np.zeros((0, 0))
+    for place in range(value.size):
+        order = orders[place // max(n_kinds, 1)]
+        if n_kinds > 0:
+            kind = place % n_kinds
+            prior_odds, shape = expected_shape(kinds, kind, -math.log(f), log_amplitude, is_flux)
+            precision = kinds[4][kind]
+        noise, fit = w.copy(), (np.zeros(2 * order), np.zeros((n_bands, 2 * order)))
+        model = (series_prior(order), shape, precision, season_phase, reach)
+        e, left, own = student_evidence(epochs, f, model, jitter2, _MORE_ROUNDS, noise, fit)
+        value[place] = prior_odds + share * e
+        if value[place] >= value.max():
+            jitter, best = math.sqrt(left), own
+    highest = value.max()
+    return highest + math.log(np.exp(value - highest).sum() / orders.size), jitter, best
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _of_two_sizes(epochs, f, model, jitter2, w, fit):  # type: ignore[no-untyped-def]
     """Return by how much the log evidence grows if even and odd cycles have sizes 1 + a and 1 - a, and the jitter.
 
     A cycle is counted from half a period before its deepest point to half a period after it, and the size is that of
     the series about its value there: for two eclipses, a is half the difference of their depths over the mean depth.
     """
-    t, x, variances, offsets = data
+    t, x, variances, offsets, season = epochs
     shared_series, series = fit
     w[:] = 1.0 / (variances + jitter2)
-    equal, _ = student_evidence(t, x, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, w, fit)
+    equal, _, _ = student_evidence(epochs, f, model, jitter2, _SIZE_ROUNDS, w, fit)
     edge = (_deepest(shared_series) + 0.5) % 1.0
     turns = np.empty(t.size)
     for b in range(offsets.size - 1):
@@ -123,7 +174,7 @@ def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-d
             turns[i] = size if cycle % 2 == 0 else -size
     a, square, changed, left = 0.0, 0.0, x.copy(), np.empty(t.size)
     unequal = equal
-    for _ in range(_SIZE_ROUNDS):
+    for _ in range(_SIZES_FITTED):
         residuals(t, x, w, offsets, f, series, left)
         square, along = 0.0, 0.0
         for i in range(t.size):
@@ -132,7 +183,8 @@ def _of_two_sizes(data, f, prior, jitter2, w, fit):  # type: ignore[no-untyped-d
         a = along / (square + 1.0 / _SIZES**2)
         for i in range(t.size):
             changed[i] = x[i] - a * turns[i]
-        unequal, jitter2 = student_evidence(t, changed, variances, offsets, f, prior, jitter2, _MORE_ROUNDS, w, fit)
+        again = (t, changed, variances, offsets, season)
+        unequal, jitter2, _ = student_evidence(again, f, model, jitter2, _SIZE_ROUNDS, w, fit)
     volume = -0.5 * (a / _SIZES) ** 2 - 0.5 * math.log1p(square * _SIZES**2)
     return unequal + volume - equal, math.sqrt(jitter2)
 
@@ -240,40 +292,6 @@ def polish(curves, f, e, width, limits, prior):  # type: ignore[no-untyped-def]
             f, e = high, above
         width *= _POLISH_SHRINK
     return f, e
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _kind_density(f, series, weight, kinds, is_flux):  # type: ignore[no-untyped-def]
-    """Return the log density of the kinds of stars expected at this period and shape; 0 where none is named.
-
-    The shape is ``A_k / A_1 exp(i (phi_k - k phi_1))`` for k = 2 and 3, in magnitudes (in fluxes, upside
-    down, that of k = 2 has the other sign); its error is added to the kind's width.
-    """
-    if kinds.shape[0] == 0:
-        return 0.0
-    c1, s1 = series[0], -series[1]
-    square = max(c1 * c1 + s1 * s1, 1e-30)
-    spread = min(2.0 / (weight * square), 4.0)
-    features = np.empty(5)
-    features[0] = -math.log(f)
-    # (c1 + i s1)^-k turns the k-th harmonic to the phase of the first.
-    turn_c, turn_s = c1 / math.sqrt(square), -s1 / math.sqrt(square)
-    pc, ps = turn_c, turn_s
-    for k in range(2, 4):
-        pc, ps = pc * turn_c - ps * turn_s, pc * turn_s + ps * turn_c
-        c, s = series[2 * k - 2], -series[2 * k - 1]
-        side = -1.0 if is_flux and k == 2 else 1.0
-        features[2 * k - 3] = side * (c * pc - s * ps) / math.sqrt(square)
-        features[2 * k - 2] = side * (c * ps + s * pc) / math.sqrt(square)
-    total = 0.0
-    for kind in kinds:
-        square_sum, width = 0.0, 0.0
-        for j in range(5):
-            variance = kind[6 + j] ** 2 + (spread if j > 0 else 0.0)
-            square_sum += (features[j] - kind[1 + j]) ** 2 / variance
-            width += math.log(variance)
-        total += kind[0] * math.exp(-0.5 * (square_sum + width))
-    return max(math.log(total), _LEAST_DENSITY) if total > 0.0 else _LEAST_DENSITY
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -50,6 +50,8 @@ def scaled(values, errors, offsets, relative, ratios):  # type: ignore[no-untype
     -------
     x, variances, scale : numpy.ndarray of float64
         All scales are 0 where no band varies.
+    common : float
+        The scatter of a band of amplitude 1, or of all bands together where no amplitudes are known.
     """
     n_bands = offsets.size - 1
     scatter, unit = np.zeros(n_bands), np.ones(n_bands)
@@ -80,7 +82,7 @@ def scaled(values, errors, offsets, relative, ratios):  # type: ignore[no-untype
             for i in range(offsets[b], offsets[b + 1]):
                 x[i] = (values[i] - mean[b]) / scale[b]
                 variances[i] = (errors[i] / scale[b]) ** 2
-    return x, variances, scale
+    return x, variances, scale, math.sqrt(pooled)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -19,7 +19,7 @@ from lsdb_ts.kernels.periods.aliases import Quality, alias_classes, widest_gap, 
 from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
 from lsdb_ts.kernels.periods.fourier import fit_series, series_prior, sinusoid_power
 from lsdb_ts.kernels.periods.grid import _grid
-from lsdb_ts.kernels.periods.kinds import RR_LYRAE, RR_LYRAE_AMPLITUDES, StarKind
+from lsdb_ts.kernels.periods.kinds import RR_LYRAE, RR_LYRAE_AMPLITUDES, StarKind, arrays
 from lsdb_ts.kernels.periods.periodogram import FASTEST, MultibandModel, _peaks, _power
 from lsdb_ts.kernels.periods.refinement import refine
 from lsdb_ts.kernels.periods.scatter import about_means, scaled
@@ -53,7 +53,8 @@ class PeriodSearch:
     n_peaks: int = 20
     """Peaks of the first stage that are fitted again."""
     n_harmonics: int = 4
-    """Harmonics of the second stage."""
+    """Harmonics of the second stage. Its last step averages over these, half as many (where no kind is named that tells
+    of more) and half as many more."""
     n_periods: int = 5
     """Distinct periods reported, most probable first."""
     min_epochs: int = 15
@@ -63,9 +64,12 @@ class PeriodSearch:
     error_floor: float = 0.3
     """Added in quadrature to the errors while peaks are sought, in units of the band's intrinsic scatter: no short
     series fits a real star. The second stage fits it."""
-    double_log_odds: float = -8.0
+    double_log_odds: float = -6.0
     """Log odds of twice a period against the period, before the values are seen: stars do not repeat exactly. Cycles
     that look like eclipses raise them."""
+    season_phase: float = 0.01
+    """Standard deviation, in cycles, of the phase of a season, which ends where no epoch follows for 60 days: few stars
+    keep time exactly."""
     amplitude_ratios: tuple[float, ...] = ()
     """Amplitudes of the bands relative to one another, one a band; where empty, each band's scatter tells."""
     kinds: tuple[StarKind, ...] = ()
@@ -90,10 +94,16 @@ class PeriodSearch:
                 "a period search needs oversampling above 0 and an error_floor of 0 or more, "
                 f"got {self.oversampling} and {self.error_floor}"
             )
+        if not 0.0 <= self.season_phase < 0.25:
+            raise PlanError(f"a period search needs a season_phase of 0 to 0.25 cycles, got {self.season_phase}")
         if not all(0.0 < ratio < math.inf for ratio in self.amplitude_ratios):
             raise PlanError(f"a period search needs amplitude_ratios above 0, got {self.amplitude_ratios}")
-        if kinds and self.n_harmonics < 3:
-            raise PlanError(f"a period search needs 3 harmonics to compare shapes of kinds, got {self.n_harmonics}")
+        told = {kind.n_harmonics for kind in kinds}
+        if len(told) > 1 or max(told, default=0) > self.n_harmonics:
+            raise PlanError(
+                "a period search needs kinds that all tell of one number of harmonics, "
+                f"{self.n_harmonics} (n_harmonics) at most; got {sorted(told)}"
+            )
 
     @classmethod
     def rr_lyrae(cls, bands: Iterable[str] = "ugrizy") -> PeriodSearch:
@@ -114,7 +124,7 @@ class PeriodSearch:
                     "give PeriodSearch(amplitude_ratios=..., kinds=RR_LYRAE) your own"
                 )
         ratios = tuple(RR_LYRAE_AMPLITUDES[band] for band in wanted)
-        return cls((0.2, 1.2), amplitude_ratios=ratios, kinds=RR_LYRAE, double_log_odds=-20.0)
+        return cls((0.2, 1.2), amplitude_ratios=ratios, kinds=RR_LYRAE, season_phase=0.015, double_log_odds=-20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +199,8 @@ def search_periods(
         (time_days, values, errors, offsets, _worth_searching(values, errors, offsets, n_bands, s)),
         (*s.period_range_days, s.oversampling, s.max_frequencies),
         s.model.numbers,
-        (s.n_peaks, s.n_harmonics, s.error_floor, float(s.double_log_odds), relative),
-        (np.array(s.amplitude_ratios), np.array([kind.row for kind in s.kinds]).reshape(-1, 11)),
+        (s.n_peaks, s.n_harmonics, s.error_floor, float(s.double_log_odds), float(s.season_phase), relative),
+        (np.array(s.amplitude_ratios), arrays(s.kinds), _orders(s)),
         (period, evidence, series, about),
         n_bands,
     )
@@ -236,6 +246,12 @@ def _quality(period, evidence, about, alarm, settings):  # type: ignore[no-untyp
     return np.where(np.isfinite(first), total, np.nan)
 
 
+def _orders(settings: PeriodSearch) -> NDArray[np.int64]:
+    """Return the numbers of harmonics that are averaged over: as many as a kind tells of, at least."""
+    n, least = settings.n_harmonics, max((kind.n_harmonics for kind in settings.kinds), default=1)
+    return np.unique([max(n // 2, least), n, n + n // 2])
+
+
 def _worth_searching(values, errors, offsets, n_bands, settings):  # type: ignore[no-untyped-def]
     """Return the numbers of the objects that have the epochs and vary."""
     from scipy.special import chdtrc
@@ -250,8 +266,8 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
     """Search the chosen objects one after the other, into the rows of ``found``."""
     times, values, errors, all_offsets, chosen = curves
     shortest, longest, oversampling, max_frequencies = wanted
-    n_peaks, n_harmonics, floor, double_odds, relative = how
-    ratios, kinds = known
+    n_peaks, n_harmonics, floor, double_odds, season_phase, relative = how
+    ratios, kinds, orders = known
     periods, evidences, series, about = found
     prior, shared = series_prior(n_harmonics), np.empty(2 * n_harmonics)
     for place in chosen:
@@ -259,7 +275,7 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
         start, stop = offsets[0], offsets[-1]
         offsets = offsets - start
         t = times[start:stop] - times[start:stop].min()
-        x, variances, scale = scaled(values[start:stop], errors[start:stop], offsets, relative, ratios)
+        x, variances, scale, common = scaled(values[start:stop], errors[start:stop], offsets, relative, ratios)
         first, step, count = _grid(t.max(), shortest, longest, oversampling, max_frequencies)
         if count == 0 or not scale.max() > 0.0:
             continue
@@ -275,12 +291,13 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
         row[4], row[5], row[6] = count, t.max(), _evenness(power, peaks[:n_found])
         row[10] = first + step * (count - 0.5) < 1.0 / shortest
         centres = first + step * peaks[: min(n_found, n_peaks)]
+        mean_scale = scale.sum() / (scale > 0.0).sum()
         best, row[9] = refine(
             (t, x, variances, offsets),
             centres,
             step,
             (first, 1.0 / shortest),
-            (n_harmonics, floor, double_odds, kinds, scale.sum() / (scale > 0.0).sum(), relative),
+            (n_harmonics, orders, floor, double_odds, season_phase, kinds, mean_scale, common, relative),
             periods[place],
             evidences[place],
         )

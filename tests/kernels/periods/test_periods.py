@@ -11,14 +11,11 @@ from lsdb_ts.kernels.periods.aliases import Alias, Quality
 from lsdb_ts.kernels.periods.fourier import (
     DEVIATION,
     SIZE,
-    TAILS,
     fit_series,
     log_evidence,
     normal_equations,
-    residuals,
     series_prior,
     sinusoid_power,
-    student_evidence,
     wave_at,
 )
 from lsdb_ts.kernels.periods.grid import FrequencyGrid
@@ -39,6 +36,13 @@ def rr_lyrae(period, rng, per_band=14, baseline=1000.0):
     amplitude = np.array([0.4, 0.42, 0.3, 0.24, 0.22])[:, None]
     x = rng.normal(17, 1, (N_BANDS, 1)) + amplitude * shape + rng.normal(0, 0.02, t.shape)
     return t.ravel(), x.ravel(), np.full(t.size, 0.02), np.arange(N_BANDS + 1) * per_band
+
+
+def sinusoid(period):
+    """Return a kind of stars of nearly one period and no second harmonic."""
+    widths = (0.05, 0.5, 0.1, 0.1)
+    covariance = tuple((*(0.0,) * i, width**2) for i, width in enumerate(widths))
+    return StarKind(1.0, (np.log(period), np.log(0.3), 0.0, 0.0), covariance)
 
 
 def stack(curves):
@@ -105,27 +109,6 @@ def test_series_and_evidence_are_those_of_the_joint_model_written_out():
     assert evidence == pytest.approx(0.5 * right @ solution - determinants, abs=1e-8)
 
 
-def test_noise_with_tails_is_at_the_maximum_of_its_likelihood_and_forgives_wrong_epochs():
-    rng = np.random.default_rng(3)
-    t, offsets = np.sort(rng.uniform(0, 90, 300)), np.array([0, 300])
-    x = np.cos(2 * np.pi * 0.61 * t) + 0.1 * rng.standard_t(TAILS, 300)
-    variances, w, prior = np.full(300, 1e-4), np.full(300, 10.0), series_prior(1)
-    fit = (np.empty(2), np.empty((1, 2)))
-    value, jitter2 = student_evidence(t, x, variances, offsets, 0.61, prior, 0.09, 60, w, fit)
-    x[::50] += 3.0
-    again, jitter2_again = student_evidence(t, x, variances, offsets, 0.61, prior, 0.09, 60, np.full(300, 10.0), fit)
-    wrong, _ = student_evidence(t, x, variances, offsets, 0.53, prior, 0.09, 60, np.full(300, 10.0), fit)
-    constant, _ = student_evidence(t, x, variances, offsets, 0.0, prior, 0.09, 60, np.full(300, 10.0), fit)
-
-    assert np.sqrt(jitter2 + 1e-4) == pytest.approx(0.1, rel=0.15)
-    assert np.sqrt(jitter2_again) == pytest.approx(np.sqrt(jitter2), rel=0.3)
-    assert again < value
-    assert again > constant + 100 > wrong + 90
-    left = np.empty(300)
-    residuals(t, x, w, offsets, 0.61, np.array([[1.0, 0.0]]), left)
-    assert np.median(np.abs(left)) < 0.12
-
-
 def test_power_at_one_frequency_is_that_of_the_periodogram():
     t, x, w, offsets = some_epochs()
     grid = FrequencyGrid(0.3, 0.1, 5)
@@ -175,7 +158,9 @@ def test_a_band_without_the_star_does_not_hide_its_period(level):
         {"error_floor": -1.0},
         {"period_range_days": (1.0, 0.2)},
         {"amplitude_ratios": (1.0, 0.0)},
-        {"kinds": RR_LYRAE, "n_harmonics": 2},
+        {"season_phase": -0.1},
+        {"kinds": RR_LYRAE, "n_harmonics": 3},
+        {"kinds": (RR_LYRAE[0], sinusoid(0.3))},
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(wrong):
@@ -287,11 +272,8 @@ def test_the_kind_of_star_decides_between_periods_that_fit_alike():
     night = np.sort(rng.choice(1000, (N_BANDS, 12)), axis=1) + rng.normal(0, 0.002, (N_BANDS, 12))
     x = 17 + 0.3 * np.cos(2 * np.pi * night / 0.32) + rng.normal(0, 0.02, night.shape)
     epochs = (night.ravel(), x.ravel(), np.full(x.size, 0.02), np.arange(N_BANDS + 1) * 12)
-    widths = ((0.0, 0.1), (0.0, 0.1))
     found = [
-        search_periods(
-            *epochs, N_BANDS, PeriodSearch((0.2, 1.2), kinds=(StarKind(1.0, (np.log(p), 0.05), widths, widths),))
-        )
+        search_periods(*epochs, N_BANDS, PeriodSearch((0.2, 1.2), kinds=(sinusoid(p),)))
         for p in (0.32, 1 / (1 / 0.32 - 1))
     ]
 
@@ -311,11 +293,38 @@ def test_the_search_for_rr_lyrae_knows_their_bands():
     np.testing.assert_allclose(found.period_days[:, 0], periods, rtol=1e-4)
 
 
-def test_a_kind_without_width_is_refused_and_survives_json():
-    with pytest.raises(PlanError, match="above 0"):
-        StarKind(1.0, (0.0, 0.0), ((0.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 1.0)))
-    search = PeriodSearch(kinds=RR_LYRAE, model=MultibandModel(0, 2))
+def test_kinds_are_the_same_in_magnitudes_and_in_fluxes_and_survive_json():
+    rng = np.random.default_rng(22)
+    t, x, e, offsets = stack([rr_lyrae(p, rng) for p in (0.31, 0.52, 0.61, 0.67)])
+    flux, search = 10 ** (-0.4 * (x - 31.4)), PeriodSearch.rr_lyrae("ugriz")
+    in_mag = search_periods(t, x, e, offsets, N_BANDS, search)
+    in_flux = search_periods(t, flux, flux * e * 0.921, offsets, N_BANDS, search, relative=True)
+
+    np.testing.assert_allclose(in_flux.period_days[:, 0], in_mag.period_days[:, 0], rtol=3e-5)
     assert PeriodSearch(**json.loads(json.dumps(asdict(search)))) == search
+
+
+def test_a_star_whose_phase_wanders_keeps_its_period():
+    rng = np.random.default_rng(23)
+    periods, stars = rng.uniform(0.3, 0.8, 20), []
+    for period in periods:
+        night = np.concatenate([365 * k + rng.choice(100, 9, replace=False) for k in range(6)])
+        late = np.repeat(rng.normal(0, 0.02, 6), 9)
+        t = 60000 + np.tile(night, N_BANDS) + rng.normal(0, 0.03, N_BANDS * 54)
+        phase = t / period + np.tile(late, N_BANDS)
+        x = 17 + 0.3 * sum(np.sin(2 * np.pi * k * phase + 0.3 * k) / k**1.2 for k in range(1, 6))
+        stars.append((t, x + rng.normal(0, 0.01, t.size), np.full(t.size, 0.01), np.arange(N_BANDS + 1) * 54))
+    right = [
+        np.abs(
+            1 / search_periods(*stack(stars), N_BANDS, PeriodSearch((0.2, 1.2), season_phase=s)).period_days[:, 0]
+            - 1 / periods
+        )
+        < 1e-3
+        for s in (0.0, 0.02)
+    ]
+
+    assert right[1].sum() >= right[0].sum()
+    assert right[1].mean() >= 0.9
 
 
 def test_a_binary_is_told_from_a_pulsator_of_half_its_period():
