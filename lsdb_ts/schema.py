@@ -17,6 +17,8 @@ HEALPIX = "_healpix_29"
 
 AB_NJY = 31.4
 """AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
+FIRST_MJD, LAST_MJD, FIRST_JD, JD_OF_MJD = 15_000.0, 88_000.0, 2.4e6, 2_400_000.5
+"""Times that may be MJD (1899 to 2099), those that are JD, and JD at MJD 0."""
 NO_MAGNITUDE = 90.0
 """Magnitudes from here on, or as far below 0, are none: surveys write 99, 99.999 or -999 where they have no value."""
 _MICRO = dict.fromkeys(("uJy", "µJy", "μJy", "microJy"), 1e3)

@@ -16,12 +16,9 @@ from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary
-from lsdb_ts.schema import with_unit
+from lsdb_ts.schema import FIRST_JD, FIRST_MJD, JD_OF_MJD, LAST_MJD, with_unit
 
 _NIGHT_GAP_DAYS = 0.5
-_JD_OF_MJD, _EARLIEST_JD = 2_400_000.5, 2_300_000.0
-_MJD = (10_000.0, 100_000.0)
-"""Times that may be MJD: from 1886 to 2132."""
 _DAYS = ("duration", "median_gap", "longest_gap", "median_season", "longest_season")
 
 
@@ -43,8 +40,8 @@ def in_mjd(time: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Other times stay as they are, and are warned of: where their days begin, nobody knows.
     """
-    found = np.where(time > _EARLIEST_JD, time - _JD_OF_MJD, time)
-    if found.size and not np.any((found > _MJD[0]) & (found < _MJD[1])):
+    found = np.where(time > FIRST_JD, time - JD_OF_MJD, time)
+    if found.size and not np.any((found > FIRST_MJD) & (found < LAST_MJD)):
         warnings.warn(
             f"times such as {found[0]:g} are neither MJD nor JD, so nights may be cut at midnight: bin them with "
             f"bin(1.0, origin_mjd=...), a time at noon",

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lsdb_ts.schema import HEALPIX, Roles, is_nested
+from lsdb_ts.schema import FIRST_JD, FIRST_MJD, HEALPIX, JD_OF_MJD, LAST_MJD, Roles, is_nested
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER
 from lsdb_ts.store.hats import BUILDER
@@ -124,15 +124,22 @@ def _properties(info: CatalogInfo, leaves: Sequence[Leaf], layout: Layout) -> di
 def _observed(schema: pa.Schema, statistics: Statistics) -> dict[str, Any]:
     """Return when rows, or the epochs of their light curves, were observed, and the epoch of positions if it is one.
 
-    As far as statistics tell. Times are MJD in days.
+    As far as statistics tell. Times are MJD in days, of catalogs whose times are MJD or JD.
     """
     tables = [("", Roles.of(schema)), *((f"{f.name}.", Roles.of(f.type)) for f in schema if is_nested(f))]
     times = statistics.limits([f"{prefix}{roles.time}" for prefix, roles in tables if roles.time])
     epoch = statistics.limits([name for name in (tables[0][1].ref_epoch,) if name])
     return {
-        **({"t_min": times[0], "t_max": times[1]} if times and isinstance(times[0], int | float) else {}),
+        **_times(times),
         **({"hats_coordinate_epoch": f"J{epoch[0]}"} if epoch and epoch[0] == epoch[1] else {}),
     }
+
+
+def _times(limits: tuple[Any, Any] | None) -> dict[str, Any]:
+    if limits is None or not all(isinstance(time, int | float) for time in limits):
+        return {}
+    first, last = (time - JD_OF_MJD if time > FIRST_JD else time for time in limits)
+    return {"t_min": first, "t_max": last} if FIRST_MJD <= first <= last <= LAST_MJD else {}
 
 
 def finish_collection(

@@ -12,9 +12,9 @@ import numpy as np
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles
-from lsdb_ts.views.epochs import Epochs, stored_roles
+from lsdb_ts.views.epochs import Epochs, Stored
 from lsdb_ts.views.sparkline import caption, sparkline
-from lsdb_ts.views.style import band_style
+from lsdb_ts.views.style import band_styles
 
 if TYPE_CHECKING:
     import pandas
@@ -47,7 +47,7 @@ def show(what: Any, *, roles: Roles | None = None) -> Shown:
     Parameters
     ----------
     what : pandas.DataFrame, pandas.Series, or one light curve
-        A frame or a series with nested columns, or one object's measurements, in a shape that
+        A frame or a series with nested columns, or one object's row or measurements, in a shape that
         :func:`~lsdb_ts.plot_lightcurve` takes.
     roles : Roles, optional
         Which column of the light curves is which; by default known from metadata and well-known names.
@@ -60,15 +60,14 @@ def show(what: Any, *, roles: Roles | None = None) -> Shown:
     >>> show({"mjd": [1.0, 4.5], "mag": [18.0, 18.5], "band": ["g", "r"]})
     light curve: 2 epochs in g, r over 3.5 d
     """
-    if hasattr(what, "to_frame") and hasattr(what, "dtype"):
+    if hasattr(what, "to_frame") and hasattr(what, "dtype") and what.dtype != "object":
         what = what.to_frame()
-    if hasattr(what, "dtypes") and _nested_columns(what):
+    if hasattr(what, "dtypes") and not hasattr(what, "dtype") and _nested_columns(what):
         return Shown(_table(what, roles), repr(what))
     epochs = Epochs.of(what, roles)
     counts = {band: int((epochs.measured & (epochs.band == band)).sum()) for band in epochs.bands if band}
-    by_colour = sorted(counts, key=lambda band: band_style(band, epochs.bands).rank)
-    colours = {band: band_style(band, epochs.bands).colour for band in by_colour}
-    bands = " ".join(f'<b style="color:{colours[b]}">{escape(b)}</b>&nbsp;{counts[b]:,}' for b in by_colour)
+    looks = {band: look for band, look in band_styles(epochs.bands).items() if band}
+    bands = " ".join(f'<b style="color:{looks[b].colour}">{escape(b)}</b>&nbsp;{counts[b]:,}' for b in looks)
     told = escape(caption(epochs, with_bands=False))
     line = f'<div style="font:12px system-ui,sans-serif;margin-top:3px">{told}&emsp;{bands}</div>'
     picture = sparkline(what, width=480, height=150, roles=roles)
@@ -131,16 +130,16 @@ def _table(frame: pandas.DataFrame, roles: Roles | None) -> str:
 
     def picture(cell: re.Match[str]) -> str:
         row, column = int(cell[2]), int(cell[1])
-        return _cell(frame.iloc[row, column], roles or stored_roles(frame, str(frame.columns[column])))
+        return _cell(frame, frame.iloc[row, column], str(frame.columns[column]), roles)
 
     return _CELL.sub(picture, html)
 
 
-def _cell(curve: Any, roles: Roles | None) -> str:
+def _cell(frame: pandas.DataFrame, curve: Any, column: str, roles: Roles | None) -> str:
     if curve is None or not hasattr(curve, "columns"):
         return "None"
     try:
-        return sparkline(curve, roles=roles)
+        return sparkline(Stored.of(frame, column, curve), roles=roles)
     except (PlanError, TypeError, ValueError):
         # Not every nested column is a light curve.
         return f"{len(curve):,} row{'s' if len(curve) != 1 else ''} of {escape(', '.join(map(str, curve.columns[:4])))}"

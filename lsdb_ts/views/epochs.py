@@ -11,17 +11,27 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
-from lsdb_ts.schema import AB_NJY, Roles, find, in_njy, unit_of
+from lsdb_ts.schema import (
+    AB_NJY,
+    FIRST_JD,
+    FIRST_MJD,
+    LAST_MJD,
+    NO_MAGNITUDE,
+    Roles,
+    find,
+    in_njy,
+    unit_of,
+    unit_of_zero_point,
+    with_unit,
+)
 
 _PER_MAG = 2.5 / np.log(10.0)
 _DETECTED_SIGMA, _LIMIT_SIGMA = 3.0, 5.0
 """Fluxes below the first are upper limits of the second, as ZTF's forced photometry service advises (Masci et al. 2023,
 arXiv:2305.16279)."""
-_NO_MAGNITUDE = 90.0
-"""Magnitudes this far from 0 (99, -99.99, -999) are what surveys write where they have none."""
 _FAR_IN_TIME_DAYS = 30_000.0
 """Epochs this far from the median one carry no time of a measurement, but a 0 or the like."""
-_ONE_OF_MANY = 'take one, as in frame["lc"].iloc[0], or draw several with plot_lightcurves'
+_ONE_OF_MANY = "take one, as in frame.iloc[0], or draw several with plot_lightcurves"
 _ZTF_FILTERS = {"1": "zg", "2": "zr", "3": "zi"}
 """What the numbers in ``fid`` stand for."""
 
@@ -30,7 +40,8 @@ _ZTF_FILTERS = {"1": "zg", "2": "zr", "3": "zi"}
 class Epochs:
     """The measurements of one object, in time order."""
 
-    time_mjd: NDArray[np.float64]
+    time_days: NDArray[np.float64]
+    """As they are stored; :func:`time_scale` tells what they are."""
     band: NDArray[np.object_]
     """Names of the bands; one empty name where the curve has no band column."""
     value: NDArray[np.float64]
@@ -44,14 +55,14 @@ class Epochs:
     unit: str | None
 
     def __len__(self) -> int:
-        return int(self.time_mjd.size)
+        return int(self.time_days.size)
 
     @property
     def timely(self) -> NDArray[np.bool_]:
         """False where the time cannot be that of a measurement beside the others: no number, or decades away."""
-        finite = np.isfinite(self.time_mjd)
-        middle = np.median(self.time_mjd[finite]) if finite.any() else 0.0
-        return finite & (np.abs(self.time_mjd - middle) < _FAR_IN_TIME_DAYS)
+        finite = np.isfinite(self.time_days)
+        middle = np.median(self.time_days[finite]) if finite.any() else 0.0
+        return finite & (np.abs(self.time_days - middle) < _FAR_IN_TIME_DAYS)
 
     @property
     def measured(self) -> NDArray[np.bool_]:
@@ -69,23 +80,29 @@ class Epochs:
         return list(dict.fromkeys(self.band.tolist()))
 
     @classmethod
-    def of(cls, curve: Any, roles: Roles | None = None) -> Epochs:
+    def of(cls, curve: Any, roles: Roles | None = None, zero_point: float | None = None) -> Epochs:
         """Read a light curve.
 
         Fluxes with a zero point become nJy. Epochs without a value but with a limit are non-detections.
 
         Parameters
         ----------
-        curve : pandas.DataFrame, pyarrow.Table, pyarrow.StructScalar or mapping of arrays
-            One object's measurements: a cell of a nested column, or anything with the same columns.
+        curve : pandas.Series, pandas.DataFrame, pyarrow.Table, pyarrow.StructScalar or mapping of arrays
+            One object's measurements: a row of a frame of objects, a cell of a nested column, or anything with the same
+            columns. A row knows the roles and units that its catalog declares, as Arrow does; a cell of pandas does
+            not.
         roles : Roles, optional
-            Which column is which; by default what Arrow metadata say, completed by well-known names.
+            Which column is which; by default what metadata say, completed by well-known names.
+        zero_point : float, optional
+            AB magnitude of one unit of the fluxes; by default that of their unit, else as a column tells.
 
         Raises
         ------
         PlanError
-            There is no time column, or neither a flux nor a magnitude.
+            There is no time column, or neither a flux nor a magnitude, or the zero point is no number.
         """
+        if zero_point is not None and not np.isfinite(zero_point):
+            raise PlanError(f"zero_point={zero_point}: need the AB magnitude of one unit of the fluxes")
         columns, fields = _columns(curve)
         known = roles or _completed(Roles.of(fields) if fields is not None else Roles(), columns)
         value = known.flux or known.mag
@@ -102,9 +119,11 @@ class Epochs:
         by_time = np.argsort(time, kind="stable")
         full = {name: np.asarray(column)[by_time] for name, column in columns.items()}
         unit = unit_of(found) if fields is not None and (found := find(pa.schema(fields), value)) is not None else None
+        if zero_point is not None and known.flux is not None:
+            unit = unit_of_zero_point(zero_point)
         values, errors, limits, unit = _brightness(full, known, unit)
         return cls(
-            time_mjd=time[by_time],
+            time_days=time[by_time],
             band=_names(full.get(known.band or ""), time.size, of_ztf=known.band == "fid"),
             value=values,
             error=errors,
@@ -122,10 +141,11 @@ class Epochs:
         """
         if self.is_mag:
             return self
-        if self.unit is not None and in_njy(self.unit) is None:
+        if in_njy(self.unit) is None:
             raise PlanError(
-                f"fluxes in {self.unit} cannot be turned into AB magnitudes: need nJy (or a zero point, "
-                'roles=Roles(zero_point="...")); plot them with as_mag=False'
+                f"fluxes in {self.unit or 'no known unit'} tell no AB magnitude: give zero_point=... (the magnitude of "
+                'one unit) or roles=Roles(zero_point="...") (the column that holds it), or store their unit; of a '
+                "frame give the row, frame.iloc[0]: it knows the unit, which the cell has lost"
             )
         known = self.in_njy()
         faint = (known.error > 0) & np.isfinite(known.error) & (known.value < _DETECTED_SIGMA * known.error)
@@ -163,7 +183,7 @@ def _brightness(
 
     def magnitudes(column: str | None) -> _Numbers:
         found = read(column)
-        return np.where(np.abs(found) < _NO_MAGNITUDE, found, np.nan)
+        return np.where(np.abs(found) < NO_MAGNITUDE, found, np.nan)
 
     limits = magnitudes(known.limit)
     if known.flux is None:
@@ -177,14 +197,40 @@ def _brightness(
     return values, errors, 10 ** ((AB_NJY - limits) / 2.5) / (in_njy(unit) or np.nan), unit
 
 
-def stored_roles(frame: Any, column: str) -> Roles | None:
-    """Return the roles of the parts of a nested column that a frame of a catalog carries with it, or None."""
-    stored = getattr(frame, "attrs", {}).get("roles", {}).get(column)
-    return Roles(**stored) if stored else None
+def time_scale(time_days: NDArray[np.float64]) -> str:
+    """Return what times are: MJD or JD, as far as their median tells, else nothing.
+
+    >>> time_scale(np.array([60_000.0, 60_001.0])), time_scale(np.array([2_460_000.5])), time_scale(np.array([55.0]))
+    ('MJD', 'JD', '')
+    """
+    finite = time_days[np.isfinite(time_days)]
+    middle = float(np.median(finite)) if finite.size else 0.0
+    return "MJD" if FIRST_MJD <= middle <= LAST_MJD else "JD" if middle > FIRST_JD else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A light curve of a frame, with what the frame knows of it."""
+
+    curve: Any
+    roles: Mapping[str, str]
+    units: Mapping[str, str]
+    """By part."""
+
+    @classmethod
+    def of(cls, frame: Any, column: str, curve: Any) -> Stored:
+        """Return a cell of a nested column of a frame, or of a row of it."""
+        attrs = frame.attrs
+        parts = {name: name.removeprefix(f"{column}.") for name in attrs.get("units", {})}
+        units = {part: attrs["units"][name] for name, part in parts.items() if part != name}
+        return cls(curve, attrs.get("roles", {}).get(column, {}), units)
 
 
 def _columns(curve: Any) -> tuple[dict[str, NDArray[Any]], Any]:
     """Return the columns as arrays, and the Arrow fields where there are any."""
+    if isinstance(curve, Stored):
+        columns, fields = _columns(curve.curve)
+        return columns, _told(columns, fields, curve.roles, curve.units)
     if isinstance(curve, pa.StructScalar):
         kind = curve.type
         if not curve.is_valid:
@@ -194,14 +240,40 @@ def _columns(curve: Any) -> tuple[dict[str, NDArray[Any]], Any]:
         return {name: _array(curve.column(name)) for name in curve.schema.names}, curve.schema
     if isinstance(curve, Mapping):
         return {str(name): np.asarray(column) for name, column in curve.items()}, None
+    if hasattr(curve, "iloc") and (cell := _cell(curve)) is not None:
+        return _columns(cell)
     if hasattr(curve, "columns") and hasattr(curve, "dtype"):
         raise PlanError(f"a column of {len(curve):,} light curves is not one of them: {_ONE_OF_MANY}")
     if hasattr(curve, "columns") and hasattr(curve, "to_numpy"):
-        return {str(name): curve[name].to_numpy() for name in curve.columns}, None
+        columns = {str(name): curve[name].to_numpy() for name in curve.columns}
+        return columns, _told(columns, None, {}, getattr(curve, "attrs", {}).get("units", {}))
     raise PlanError(
         f"a {type(curve).__name__} is not a light curve: need a DataFrame, an Arrow table or a mapping of arrays; of "
         f"many objects, {_ONE_OF_MANY}"
     )
+
+
+def _cell(objects: Any) -> Stored | None:
+    """Return the light curve of the row of an object, or of a frame of one row, or None where it is neither."""
+    is_series = hasattr(objects, "dtype")
+    if len(objects) != 1 and not (is_series and objects.dtype == "object"):
+        return None
+    row = objects if is_series else objects.iloc[0]
+    found = {str(name): cell for name, cell in row.items() if hasattr(cell, "columns") and hasattr(cell, "iloc")}
+    if len(found) > 1:
+        raise PlanError(
+            f'an object with several light curves ({", ".join(found)}): keep one, as in frame[["{next(iter(found))}"]]'
+        )
+    return next((Stored.of(row, name, cell) for name, cell in found.items()), None)
+
+
+def _told(
+    columns: Mapping[str, Any], fields: Any, roles: Mapping[str, str], units: Mapping[str, str]
+) -> list[pa.Field] | pa.Schema:
+    """Return the fields of columns with roles and units that are told of them."""
+    schema = pa.schema(list(fields) if fields is not None else [pa.field(name, pa.null()) for name in columns])
+    schema = Roles(**{role: name for role, name in roles.items() if name in columns}).tag(schema)
+    return [with_unit(f, units[f.name]) if f.name in units else f for f in schema]
 
 
 def _array(column: Any) -> NDArray[Any]:

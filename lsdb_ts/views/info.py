@@ -68,7 +68,7 @@ class Info:
     """The command that builds the sidecar again, where it is of another state of the partitions: a copy is one."""
     sky_fraction: float | None = None
     observed_mjd: tuple[float, float] | None = None
-    """First and last time of observation, MJD in days."""
+    """First and last time of observation, where it is known."""
     beside: Mapping[str, str] = field(default_factory=dict)
     """What else lies in the folder: files, and what they hold."""
     provenance: Mapping[str, Any] | None = None
@@ -271,8 +271,10 @@ def _made(provenance: Mapping[str, Any] | None) -> str:
 
 def _sky(told: Info) -> str:
     found = "" if told.sky_fraction is None else f"; {told.sky_fraction:.3g} of the sky"
-    times = "" if told.observed_mjd is None else "; MJD {:.1f} to {:.1f}".format(*told.observed_mjd)
-    return found + times
+    if told.observed_mjd is None:
+        return found
+    first, last = told.observed_mjd
+    return f"{found}; MJD {first:.1f} to {last:.1f}"
 
 
 def _others(margins: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles
-from lsdb_ts.views.epochs import Epochs
-from lsdb_ts.views.style import INK, SOFT_INK, arrow_down, band_style, dress, pyplot, title
+from lsdb_ts.views.epochs import Epochs, time_scale
+from lsdb_ts.views.style import INK, SOFT_INK, BandStyle, arrow_down, band_style, band_styles, dress, pyplot, title
 
 FLAGGED, LIMIT, FORCED = "flagged", "upper limit", "forced"
 """Legend entries that are no bands: hollow markers, arrows, and small ones."""
@@ -21,6 +21,8 @@ _BARS = 10_000
 """Of more epochs than this no error bars are drawn: they would be one block."""
 Unit = tuple[float, str | None]
 """How many of the unit of the values one unit of the axis is, and its name."""
+Looks = Mapping[str, BandStyle]
+"""Styles of the bands of a figure, bluest first."""
 _LONG_BARS = 5.0
 """Error bars count for the limits of the axis up to so many times the median error."""
 
@@ -33,6 +35,7 @@ def plot_lightcurve(
     forced: Any = None,
     roles: Roles | None = None,
     forced_roles: Roles | None = None,
+    zero_point: float | None = None,
     ax: Any = None,
 ) -> Any:
     """Draw one light curve against time, each band in its survey's colour and with a marker of its own.
@@ -42,19 +45,23 @@ def plot_lightcurve(
 
     Parameters
     ----------
-    curve : pandas.DataFrame, pyarrow.StructScalar, pyarrow.Table or mapping of arrays
-        One object's measurements, for example ``objects.compute()["lc"].iloc[0]``.
+    curve : pandas.Series, pandas.DataFrame, pyarrow.StructScalar, pyarrow.Table or mapping of arrays
+        One object's measurements: the row of an object, for example ``objects.compute().iloc[0]``, or the light curve
+        itself. A cell, ``objects.compute()["lc"].iloc[0]``, has lost its units and roles, and goes by its names.
     heading : str
         Title, for example the object's id.
     as_mag : bool
         Turn fluxes into AB magnitudes. Those below 3 sigma are shown as limits of 5 sigma; epochs without a positive
-        flux and without an error are counted, not shown.
+        flux and without an error are counted, not shown. The unit of the fluxes, or their zero point, must be known.
     forced : optional
         Forced photometry of the same object, in any shape that a curve has: drawn smaller and paler, behind it.
     roles : Roles, optional
         Which column is which; by default known from metadata and well-known names.
     forced_roles : Roles, optional
         The same for the forced photometry.
+    zero_point : float, optional
+        AB magnitude of one unit of the fluxes, those of the forced photometry too; by default as their unit or a column
+        tells.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones by default.
 
@@ -62,9 +69,9 @@ def plot_lightcurve(
     -------
     matplotlib.axes.Axes
     """
-    layers = _layers(curve, forced, roles, forced_roles, as_mag)
+    layers = _layers(curve, forced, roles, forced_roles, as_mag, zero_point)
     ax = ax if ax is not None else pyplot().subplots(figsize=(8.0, 3.8), layout="constrained")[1]
-    against_time(ax, layers, flux_scale(layers))
+    against_time(ax, layers, flux_scale(layers), _looks_beside(ax, layers))
     title(ax, heading or "Light curve", note_on(layers, ax))
     return ax
 
@@ -79,6 +86,7 @@ def plot_folded(
     forced: Any = None,
     roles: Roles | None = None,
     forced_roles: Roles | None = None,
+    zero_point: float | None = None,
     ax: Any = None,
 ) -> Any:
     """Draw one light curve folded on a period, two cycles of it.
@@ -87,15 +95,15 @@ def plot_folded(
 
     Parameters
     ----------
-    curve : pandas.DataFrame, pyarrow.StructScalar, pyarrow.Table or mapping of arrays
-        One object's measurements.
+    curve : pandas.Series, pandas.DataFrame, pyarrow.StructScalar, pyarrow.Table or mapping of arrays
+        One object's measurements, as for :func:`plot_lightcurve`.
     period_days : float
         The period, in days; more than 0.
     heading : str
         Title, for example the object's id.
     epoch_mjd : float, optional
-        Time of phase 0; the first epoch by default.
-    as_mag, forced, roles, forced_roles, ax
+        Time of phase 0, counted as the times of the curve are; the first epoch by default.
+    as_mag, forced, roles, forced_roles, zero_point, ax
         As for :func:`plot_lightcurve`.
 
     Returns
@@ -104,45 +112,53 @@ def plot_folded(
     """
     if not (np.isfinite(period_days) and period_days > 0):
         raise PlanError(f"a period of {period_days} days: need a finite number more than 0")
-    layers = _layers(curve, forced, roles, forced_roles, as_mag)
+    layers = _layers(curve, forced, roles, forced_roles, as_mag, zero_point)
     ax = ax if ax is not None else pyplot().subplots(figsize=(6.4, 3.8), layout="constrained")[1]
-    against_phase(ax, layers, flux_scale(layers), period_days, epoch_mjd)
+    against_phase(ax, layers, flux_scale(layers), _looks_beside(ax, layers), period_days, epoch_mjd)
     title(ax, heading or "Folded light curve", f"period {period_days:.7g} d, {note_on(layers, ax)}")
     return ax
 
 
-def against_time(ax: Any, layers: Sequence[Epochs], unit: Unit, size: float = 1.0) -> None:
+def against_time(ax: Any, layers: Sequence[Epochs], unit: Unit, looks: Looks, size: float = 1.0) -> None:
     """Draw a light curve, and behind it forced photometry where there is some, against time."""
-    _draw_layers(ax, layers, [epochs.time_mjd for epochs in layers], unit, size)
-    times = np.concatenate([epochs.time_mjd[epochs.measured | epochs.limited] for epochs in layers])
+    _draw_layers(ax, layers, [epochs.time_days for epochs in layers], unit, looks, size)
+    times = np.concatenate([epochs.time_days[epochs.measured | epochs.limited] for epochs in layers])
     if times.size and not np.ptp(times):
         ax.set_xlim(times[0] - 1.0, times[0] + 1.0)
-    ax.set_xlabel("time (MJD, days)")
+    scale = time_scale(times)
+    ax.set_xlabel(f"time ({scale}, days)" if scale else "time (days)")
     ax.ticklabel_format(axis="x", style="plain", useOffset=False)
 
 
 def against_phase(
-    ax: Any, layers: Sequence[Epochs], unit: Unit, period_days: float, epoch_mjd: float | None = None, size: float = 1.0
+    ax: Any,
+    layers: Sequence[Epochs],
+    unit: Unit,
+    looks: Looks,
+    period_days: float,
+    epoch_mjd: float | None = None,
+    size: float = 1.0,
 ) -> None:
     """Draw two cycles of a light curve, and behind it forced photometry where there is some."""
     zero = epoch_mjd if epoch_mjd is not None else _first(layers[0])
-    phases = [np.mod((epochs.time_mjd - zero) / period_days, 1.0) for epochs in layers]
-    _draw_layers(ax, layers, phases, unit, size)
+    phases = [np.mod((epochs.time_days - zero) / period_days, 1.0) for epochs in layers]
+    _draw_layers(ax, layers, phases, unit, looks, size)
     for depth, (epochs, phase) in enumerate(zip(layers, phases, strict=True)):
-        _draw(ax, epochs, phase + 1.0, unit[0], set(epochs.bands), size * (0.6 if depth else 1.0), behind=depth > 0)
+        smaller = size * (0.6 if depth else 1.0)
+        _draw(ax, epochs, phase + 1.0, unit[0], looks, set(epochs.bands), smaller, behind=depth > 0)
     ax.axvline(1.0, color=SOFT_INK, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0.5)
     ax.set_xlim(0, 2)
     ax.set_xlabel("phase")
 
 
 def _draw_layers(
-    ax: Any, layers: Sequence[Epochs], places: Sequence[NDArray[np.float64]], unit: Unit, size: float
+    ax: Any, layers: Sequence[Epochs], places: Sequence[NDArray[np.float64]], unit: Unit, looks: Looks, size: float
 ) -> None:
     scale, name = unit
     drawn_before = sorted(ax.get_ylim()) if ax.has_data() else []
     seen: set[str] = set()
     for depth, (epochs, x) in enumerate(zip(layers, places, strict=True)):
-        _draw(ax, epochs, x, scale, seen, size * (0.6 if depth else 1.0), behind=depth > 0)
+        _draw(ax, epochs, x, scale, looks, seen, size * (0.6 if depth else 1.0), behind=depth > 0)
     dress(ax)
     ends = [*_range(layers, scale), *drawn_before]
     ax.set_ylim(min(ends), max(ends))
@@ -154,7 +170,7 @@ def _draw_layers(
     ax.set_ylabel(f"{what} ({name})" if name else what, color=INK)
     if not any(len(epochs) for epochs in layers):
         ax.text(0.5, 0.5, "no epochs", transform=ax.transAxes, ha="center", va="center", color=SOFT_INK)
-    _explain(ax, layers)
+    _explain(ax, layers, looks)
 
 
 def flux_scale(layers: Sequence[Epochs]) -> Unit:
@@ -192,13 +208,13 @@ def _counted(n: int, noun: str, plural: str = "s") -> str:
 
 
 def _layers(
-    curve: Any, forced: Any, roles: Roles | None, forced_roles: Roles | None, as_mag: bool
+    curve: Any, forced: Any, roles: Roles | None, forced_roles: Roles | None, as_mag: bool, zero_point: float | None
 ) -> tuple[Epochs, ...]:
     """Read a light curve, and forced photometry in the same unit."""
-    epochs = read_epochs(curve, roles, as_mag)
+    epochs = read_epochs(curve, roles, as_mag, zero_point)
     if forced is None:
         return (epochs,)
-    beside = read_epochs(forced, forced_roles, epochs.is_mag)
+    beside = read_epochs(forced, forced_roles, epochs.is_mag, zero_point)
     names = ["magnitudes" if found.is_mag else found.unit for found in (epochs, beside)]
     if names[0] != names[1] and None not in names:
         raise PlanError(
@@ -208,14 +224,28 @@ def _layers(
     return epochs, beside
 
 
-def read_epochs(curve: Any, roles: Roles | None, as_mag: bool) -> Epochs:
+def read_epochs(curve: Any, roles: Roles | None, as_mag: bool, zero_point: float | None = None) -> Epochs:
     """Read a light curve as it is drawn: fluxes in nJy where that can be, or magnitudes."""
-    epochs = Epochs.of(curve, roles)
+    epochs = Epochs.of(curve, roles, zero_point)
     return epochs.as_mag() if as_mag else epochs.in_njy()
 
 
+def _looks_beside(ax: Any, layers: Sequence[Epochs]) -> Looks:
+    """Return the styles of the bands of a light curve, unlike those that the figure of the axes shows already."""
+    from matplotlib.colors import to_hex
+    from matplotlib.container import ErrorbarContainer
+
+    drawn: dict[str, BandStyle] = {}
+    for beside in ax.figure.axes:
+        for handle, name in zip(*beside.get_legend_handles_labels(), strict=True):
+            line = handle.lines[0] if isinstance(handle, ErrorbarContainer) else None
+            if line is not None and line.get_marker() != "None":
+                drawn[name] = BandStyle(to_hex(line.get_color()), line.get_marker(), band_style(name).rank)
+    return band_styles((band for epochs in layers for band in epochs.bands), drawn)
+
+
 def _first(epochs: Epochs) -> float:
-    times = epochs.time_mjd[epochs.timely]
+    times = epochs.time_days[epochs.timely]
     return float(times[0]) if times.size else 0.0
 
 
@@ -224,18 +254,19 @@ def _draw(
     epochs: Epochs,
     x: NDArray[np.float64],
     scale: float,
+    looks: Looks,
     seen: set[str],
     size: float,
     *,
     behind: bool,
 ) -> None:
     """Draw the epochs of each band; bands in ``seen`` have their legend entry already."""
-    bands = sorted(epochs.bands, key=lambda band: band_style(band, epochs.bands).rank)
+    there = set(epochs.bands)
     n = len(epochs)
     size *= float(np.clip(8.5 - 1.6 * np.log10(max(n, 1)), 1.2, 6.5))
     shared = {"rasterized": n > _MANY, "alpha": 0.5 if behind or n > _BARS else None}
-    for band in bands:
-        look = band_style(band, epochs.bands)
+    for band in (band for band in looks if band in there):
+        look = looks[band]
         wide = size * (1.35 if look.marker in "*PX" else 1.15 if look.marker in "^v<>" else 1.0)
         of_band = epochs.band == band
         for good in (True, False):
@@ -307,7 +338,7 @@ def _range(layers: Sequence[Epochs], scale: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _explain(ax: Any, layers: Sequence[Epochs]) -> None:
+def _explain(ax: Any, layers: Sequence[Epochs], looks: Looks) -> None:
     """Put the legend beside the picture, where it covers no points."""
     grey = {"color": SOFT_INK, "linestyle": "none", "markersize": 5.5}
     if any((epochs.measured & ~epochs.good).any() for epochs in layers):
@@ -316,28 +347,27 @@ def _explain(ax: Any, layers: Sequence[Epochs]) -> None:
         ax.plot([], [], marker=arrow_down(), markerfacecolor="none", label=LIMIT, **{**grey, "markersize": 11})
     if len(layers) > 1:
         ax.plot([], [], marker="o", alpha=0.5, label=FORCED, **{**grey, "markersize": 3.5})
-    names, handles = legend_entries([ax])
+    names, handles = legend_entries([ax], looks)
     if names:
         place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.3}
         ax.legend(handles, names, frameon=False, fontsize=9, handletextpad=0.1, **place)
 
 
-def legend_entries(axes: Sequence[Any]) -> tuple[list[str], list[Any]]:
+def legend_entries(axes: Sequence[Any], looks: Looks) -> tuple[list[str], list[Any]]:
     """Return the names in the legend of some pictures, each once: bands from blue to red, then what is no band."""
     entries: dict[str, Any] = {}
     for ax in axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    others = [name for name in (FLAGGED, LIMIT, FORCED) if name in entries]
-    bands = [name for name in entries if name not in others]
-    bands.sort(key=lambda band: band_style(band, bands).rank)
-    return [*bands, *others], [*(_mark_of(band, bands) for band in bands), *(entries[name] for name in others)]
+    bands = [name for name in looks if name in entries]
+    kinds = [name for name in (FLAGGED, LIMIT, FORCED) if name in entries]
+    others = [*(name for name in entries if name not in {*bands, *kinds}), *kinds]
+    return [*bands, *others], [*(_mark_of(looks[band]) for band in bands), *(entries[name] for name in others)]
 
 
-def _mark_of(band: str, bands: list[str]) -> Any:
+def _mark_of(look: BandStyle) -> Any:
     """Return the mark of a band in a legend, as large as that of few epochs, however many there are."""
     from matplotlib.lines import Line2D
 
-    look = band_style(band, bands)
     size = 7.5 if look.marker in "*PX" else 6.5 if look.marker in "^v<>" else 6.0
     return Line2D([], [], linestyle="none", marker=look.marker, color=look.colour, markersize=size, markeredgewidth=0)

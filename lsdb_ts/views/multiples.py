@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.schema import Roles, is_nested, require
-from lsdb_ts.views.epochs import Epochs, stored_roles
+from lsdb_ts.views.epochs import Epochs, Stored
 from lsdb_ts.views.lightcurve import (
+    Looks,
     Unit,
     against_phase,
     against_time,
@@ -22,7 +23,7 @@ from lsdb_ts.views.lightcurve import (
     note_on,
     read_epochs,
 )
-from lsdb_ts.views.style import pyplot, title
+from lsdb_ts.views.style import band_styles, pyplot, title
 
 MOST = 36
 """More light curves in one figure cannot be read."""
@@ -42,7 +43,6 @@ class Panel:
     note: str
     curve: Any
     period_days: float | None
-    roles: Roles | None = None
 
 
 def plot_lightcurves(
@@ -57,6 +57,7 @@ def plot_lightcurves(
     as_mag: bool = False,
     n_columns: int | None = None,
     roles: Roles | None = None,
+    zero_point: float | None = None,
 ) -> NDArray[np.object_]:
     """Draw several light curves side by side in one figure, folded or against time.
 
@@ -79,7 +80,7 @@ def plot_lightcurves(
     share_x, share_y : bool
         Give all pictures against time the same times, and all pictures the same fluxes or magnitudes. By default each
         has its own.
-    as_mag, roles
+    as_mag, roles, zero_point
         As for :func:`plot_lightcurve`.
     n_columns : int, optional
         Pictures in a row; by default as many as rows.
@@ -110,10 +111,11 @@ def plot_lightcurves(
     size = (width * wide, max(0.66 * width, 1.9) * rows + 0.4)
     figure, grid = pyplot().subplots(rows, wide, figsize=size, layout="constrained", squeeze=False)
     axes = grid.flat[: len(panels)]
-    layers = [(read_epochs(panel.curve, roles or panel.roles, as_mag),) for panel in panels]
+    layers = [(read_epochs(panel.curve, roles, as_mag, zero_point),) for panel in panels]
+    looks = band_styles(band for (epochs,) in layers for band in epochs.bands)
     shared = flux_scale([epochs for (epochs,) in layers]) if share_y else None
     for ax, panel, epochs in zip(axes, panels, layers, strict=True):
-        _draw(ax, panel, epochs, shared or flux_scale(epochs), width)
+        _draw(ax, panel, epochs, shared or flux_scale(epochs), looks, width)
     for ax in grid.flat[len(panels) :]:
         ax.remove()
     if share_x:
@@ -121,7 +123,7 @@ def plot_lightcurves(
     if share_y:
         _share(axes, range(len(panels)), "y")
     _keep_outer_labels(axes, wide)
-    _share_legend(figure, axes, wide * width)
+    _share_legend(figure, axes, looks, wide * width)
     return np.array(axes, dtype=object)
 
 
@@ -141,7 +143,10 @@ def _panels(
         raise PlanError("periods by title need light curves by title; of rows, name the column with the periods")
     named = [titles] if isinstance(titles, str) else titles
     table, nested, titled = _rows(curves, lightcurve, named, period_days, limit)
-    return list(_panels_of_rows(table, nested, titled, period_days, stored_roles(curves, nested)))
+    cells = list(table.column(nested))
+    if hasattr(curves, "iloc"):
+        cells = [Stored.of(curves, nested, cell) for cell in cells]
+    return list(_panels_of_rows(table, cells, titled, period_days))
 
 
 def _rows(
@@ -194,14 +199,13 @@ def _nested(schema: pa.Schema, name: str | None) -> str:
 
 
 def _panels_of_rows(
-    table: pa.Table, nested: str, titles: Sequence[str], period: str | None, roles: Roles | None
+    table: pa.Table, curves: Sequence[Any], titles: Sequence[str], period: str | None
 ) -> Iterator[Panel]:
-    curves = table.column(nested)
     words = [_values(table, name) for name in titles]
     periods = _values(table, period) if period else [None] * table.num_rows
     for i in range(table.num_rows):
         told = [_text(column[i]) for column in words] or [f"row {i}"]
-        yield Panel(told[0], ", ".join(told[1:]), curves[i], _period(periods[i]), roles)
+        yield Panel(told[0], ", ".join(told[1:]), curves[i], _period(periods[i]))
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:
@@ -221,13 +225,13 @@ def _period(value: Any) -> float | None:
     return float(value) if value is not None and np.isfinite(value) and value > 0 else None
 
 
-def _draw(ax: Any, panel: Panel, layers: tuple[Epochs], unit: Unit, width: float) -> None:
+def _draw(ax: Any, panel: Panel, layers: tuple[Epochs], unit: Unit, looks: Looks, width: float) -> None:
     period, small, size = panel.period_days, width < _SMALL, min(1.0, width / 4.5)
     if period is None:
-        against_time(ax, layers, unit, size)
+        against_time(ax, layers, unit, looks, size)
         ax.xaxis.set_major_locator(_few(3 if small else 5))
     else:
-        against_phase(ax, layers, unit, period, size=size)
+        against_phase(ax, layers, unit, looks, period, size=size)
     told = [panel.note, f"{period:.7g} d" if period is not None else "", "" if small else note_on(layers, ax)]
     title(ax, panel.heading, ", ".join(text for text in told if text), small=small)
     if small:
@@ -263,9 +267,9 @@ def _keep_outer_labels(axes: Sequence[Any], wide: int) -> None:
             ax.set_ylabel("")
 
 
-def _share_legend(figure: Any, axes: Sequence[Any], width: float) -> None:
+def _share_legend(figure: Any, axes: Sequence[Any], looks: Looks, width: float) -> None:
     """Replace the legends of the pictures by a single one below them."""
-    names, handles = legend_entries(axes)
+    names, handles = legend_entries(axes, looks)
     for ax in axes:
         if ax.get_legend() is not None:
             ax.get_legend().remove()

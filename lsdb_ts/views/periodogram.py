@@ -98,6 +98,7 @@ def plot_periodogram(
     as_mag: bool = False,
     heading: str = "",
     roles: Roles | None = None,
+    zero_point: float | None = None,
     ax: Any = None,
 ) -> NDArray[np.object_]:
     """Draw the multiband Lomb-Scargle power of a light curve, with its best period and the aliases of it marked.
@@ -125,7 +126,7 @@ def plot_periodogram(
         :func:`~lsdb_ts.kernels.periods.false_alarm.false_alarm_probability`.
     window, folded : bool
         Draw the window function, and the light curve folded on the period, below.
-    as_mag, roles
+    as_mag, roles, zero_point
         As for :func:`plot_lightcurve`.
     heading : str
         Title, for example the object's id.
@@ -141,7 +142,7 @@ def plot_periodogram(
         raise PlanError(f'against="{against}": need "period" or "frequency"')
     if period_days is not None and not (np.isfinite(period_days) and period_days > 0):
         raise PlanError(f"a period of {period_days} days: need a finite number more than 0")
-    samples, power, grid = _power_of(curve, grid, period_range_days, independent, roles, as_mag)
+    samples, power, grid = _power_of(curve, grid, period_range_days, independent, roles, as_mag, zero_point)
     if samples is None and (window or folded):
         raise PlanError("power alone has no window function and cannot be folded: give the light curve")
     axes = _axes(ax, 1 + window + folded, folded)
@@ -162,7 +163,7 @@ def plot_periodogram(
     elif window:
         _say_too_few(axes[1])
     if folded and best is not None:
-        plot_folded(curve, 1.0 / best, heading="Fold", as_mag=as_mag, roles=roles, ax=axes[-1])
+        plot_folded(curve, 1.0 / best, heading="Fold", as_mag=as_mag, roles=roles, zero_point=zero_point, ax=axes[-1])
     elif folded:
         _say_too_few(axes[-1])
     return axes
@@ -180,6 +181,7 @@ def _power_of(
     independent: bool,
     roles: Roles | None,
     as_mag: bool,
+    zero_point: float | None,
 ) -> tuple[_Samples | None, NDArray[np.float64], FrequencyGrid]:
     if isinstance(curve, np.ndarray) and curve.ndim == 1 and curve.dtype.kind == "f":
         if grid is None or grid.count != curve.size:
@@ -188,7 +190,7 @@ def _power_of(
         return None, curve.astype(np.float64), grid
     from lsdb_ts.kernels.periods.grid import FrequencyGrid
 
-    samples = _Samples.of(read_epochs(curve, roles, as_mag))
+    samples = _Samples.of(read_epochs(curve, roles, as_mag, zero_point))
     if grid is None:
         baseline = float(np.ptp(samples.time_days)) if samples.time_days.size else 0.0
         grid = FrequencyGrid.spanning(baseline, period_range_days, _OVERSAMPLING, _MAX_FREQUENCIES)
@@ -211,7 +213,7 @@ def _scaled(epochs: Epochs, of_band: NDArray[np.bool_]) -> tuple[NDArray[np.floa
     # Where errors are larger than the scatter, a tenth of it keeps the band from being divided by nothing.
     scatter = np.sqrt(max(variance - noise, 0.01 * variance))
     weights = 1.0 / ((errors / scatter) ** 2 + _ERROR_FLOOR**2)
-    return epochs.time_mjd[rows], (values - mean) / scatter, weights
+    return epochs.time_days[rows], (values - mean) / scatter, weights
 
 
 def _best(samples: _Samples | None, power: NDArray[np.float64], grid: FrequencyGrid, independent: bool) -> float | None:

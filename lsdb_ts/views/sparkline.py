@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lsdb_ts.schema import Roles
 from lsdb_ts.views.epochs import Epochs
-from lsdb_ts.views.style import SOFT_INK, band_style
+from lsdb_ts.views.style import SOFT_INK, band_styles
 from lsdb_ts.views.thinning import extremes
 
 _PER_PIXEL = 1.1
@@ -58,18 +58,16 @@ def sparkline(curve: Any, *, width: int = 180, height: int = 44, roles: Roles | 
     epochs = Epochs.of(curve, roles)
     told = escape(caption(epochs))
     rows = _shown(epochs)
-    x = _along(epochs.time_mjd, rows, 4.0, width - 4.0)
+    x = _along(epochs.time_days, rows, 4.0, width - 4.0)
     y = _along(epochs.value if epochs.is_mag else -epochs.value, rows, 4.0, height - 4.0)
-    bands = sorted(epochs.bands, key=lambda band: band_style(band, epochs.bands).rank)
     total = max(int(rows.sum()), 1)
     most = int(_PER_PIXEL * width)
     size = (2.6 if total < 60 else 2.1) * min(1.5, max(1.0, height / 80))
     marks = []
-    for band in bands:
+    for band, look in band_styles(epochs.bands).items():
         places = np.flatnonzero(rows & (epochs.band == band))
         n_bins = max(1, most * places.size // (2 * total)) if total > most else places.size
         places = places[extremes(x[places], y[places], n_bins)]
-        look = band_style(band, epochs.bands)
         marks.append(_marks(x[places], y[places], look.marker, look.colour, size))
     zero = "" if epochs.is_mag else _zero_line(epochs.value[rows], width, height)
     if not rows.any():
@@ -85,11 +83,10 @@ def caption(epochs: Epochs, *, with_bands: bool = True) -> str:
     """Say how many epochs there are, in which bands, over how long a time."""
     rows = epochs.measured
     n = int(rows.sum())
-    looks = {band: band_style(band, epochs.bands) for band in epochs.bands if band}
-    bands = ", ".join(sorted(looks, key=lambda band: looks[band].rank))
+    bands = ", ".join(band for band in band_styles(epochs.bands) if band)
     told = f"{n:,} epoch{'s' if n != 1 else ''}" if n else "no epochs"
     told += f" in {bands}" if with_bands and bands and n else ""
-    told += f" over {np.ptp(epochs.time_mjd[rows]):,.1f} d" if n > 1 else ""
+    told += f" over {np.ptp(epochs.time_days[rows]):,.1f} d" if n > 1 else ""
     limits, flagged = int(epochs.limited.sum()), int((rows & ~epochs.good).sum())
     told += f", {limits:,} upper limit{'s' if limits != 1 else ''}" if limits else ""
     return told + (f", {flagged:,} flagged" if flagged else "")

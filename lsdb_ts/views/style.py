@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,51 @@ _RUBIN = {
 _ZTF = {"g": ("#2ca02c", "<"), "r": ("#d62728", ">"), "i": ("#ff7f0e", "D")}
 """Green, red and orange, as in the collaboration's own tools; markers that Rubin's bands do not have."""
 _GAIA = {"bp": ("#2a6fbb", "P"), "g": ("#4d5563", "h"), "rp": ("#b5342f", "X")}
+_JOHNSON = {
+    "u": ("#9b30ff", "d"),
+    "b": ("#0000cd", "D"),
+    "v": ("#6b8e00", "P"),
+    "r": ("#ff7061", "X"),
+    "i": ("#8b4513", "h"),
+}
 _BLUE_TO_RED = (
     ("rubin", "u"),
+    ("johnson", "u"),
+    ("johnson", "b"),
     ("rubin", "g"),
     ("ztf", "g"),
     ("gaia", "bp"),
+    ("johnson", "v"),
     ("rubin", "r"),
     ("ztf", "r"),
     ("gaia", "g"),
+    ("johnson", "r"),
     ("rubin", "i"),
     ("ztf", "i"),
     ("gaia", "rp"),
+    ("johnson", "i"),
     ("rubin", "z"),
     ("rubin", "y"),
 )
-_PALETTES = {"rubin": _RUBIN, "ztf": _ZTF, "gaia": _GAIA}
+_PALETTES = {"rubin": _RUBIN, "ztf": _ZTF, "gaia": _GAIA, "johnson": _JOHNSON}
+_SURVEYS = "lsst|rubin|sdss|des|decam|ps1?|panstarrs|hsc|skymapper|megacam"
+"""Whose bands are like Rubin's, also where they are written with large letters."""
+_CODE = r"(?:/\w)?"
+"""The code of one letter that SNANA writes behind a band: ``CSP-r/c``."""
 _NAMES = (
     ("gaia", re.compile(r"(?:(?i:gaia)[^a-zA-Z0-9]*(?i:(?:g_?)?(bp|rp)|(g))|(?i:(?:g_?)?(bp|rp))|(G))")),
     ("ztf", re.compile(r"(?i:z(?:tf)?[^a-z0-9]*([gri]))")),
-    ("rubin", re.compile(r"(?i:(?:.*[^a-z]|lsst|rubin|sdss|des|decam|ps1?)?([ugrizy]))")),
+    ("rubin", re.compile(r"(?i:(?:.*[^a-z])?(?:" + _SURVEYS + r")[^a-z/]*([ugrizy]))" + _CODE)),
+    ("johnson", re.compile(r"(?i:(?:johnson|cousins|bessell?|landolt)[^a-z/]*([ubvri]))" + _CODE)),
+    ("johnson", re.compile(r"(?:.*[^a-zA-Z/])?([UBVRI])" + _CODE)),
+    ("rubin", re.compile(r"(?:.*[^a-zA-Z/])?([ugrizyZY])" + _CODE)),
 )
-"""How the surveys write the names of their bands. A letter alone is Rubin's, but for a large G."""
-_SPARE = ("#3b528b", "#21918c", "#8b5a2b", "#7f7f7f", "#6a3d9a", "#1b7837")
+"""How the surveys write the names of their bands. A small letter alone is Rubin's, a large one Johnson's or Gaia's."""
+_SPARE = ("#3b528b", "#21918c", "#7f7f7f", "#6a3d9a", "#00a5cf", "#111827", "#b08968", "#c97bb5", "#1b7837")
+_SPARE_MARKERS = ("o", "s", "d", "^", "X", "v", "P")
+"""Nine colours and seven markers are 63 pairs; neighbours differ in both."""
+_SECOND_MARKERS = ("d", "P", "o", "X", "^", "v", "s")
+"""Of bands that would look like another one, those least like the usual markers first."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +81,60 @@ class BandStyle:
     """Place in the legend: blue bands first."""
 
 
-def band_style(band: str, others: list[str] | None = None) -> BandStyle:
-    """Return the style of a band of Rubin, ZTF or Gaia; those of other names take turns.
+def band_styles(bands: Iterable[str], taken: Mapping[str, BandStyle] | None = None) -> dict[str, BandStyle]:
+    """Return the styles of the bands of a figure, bluest first: no two have the same colour and marker.
+
+    Bands of Rubin, ZTF, Gaia and Johnson-Cousins look the same in every figure, but that of bands that would look alike
+    the first by name only has its usual marker. Those of other names take turns.
 
     Parameters
     ----------
-    band : str
-        Name of the band: ``r``, ``lsst-r`` and ``DES_r`` look alike, ``zr`` and ``ztf_r`` are ZTF's, ``G``, ``BP``
-        and ``G_RP`` Gaia's.
-    others : list of str, optional
-        All bands of the picture, so that two unknown ones differ.
+    bands : iterable of str
+        Names of the bands: ``r``, ``lsst-r`` and ``DES_r`` are Rubin's, ``zr`` and ``ztf_r`` ZTF's, ``G``, ``BP`` and
+        ``G_RP`` Gaia's, ``R`` and ``Bessell_R`` Johnson's.
+    taken : mapping, optional
+        Styles of what the figure shows already: bands among them keep theirs, and others get none of these.
+
+    >>> list(band_styles(["W1", "z", "B", "u"]))
+    ['u', 'B', 'z', 'W1']
+    """
+    styles, named = dict(taken or {}), set(bands)
+    used = {(look.colour, look.marker) for look in styles.values()}
+    spare = [look for look in _spare_looks() if look not in used] or _spare_looks()
+    for band in sorted(named - set(styles), key=lambda name: (len(name), name)):
+        known = _known(band)
+        if known is None:
+            continue
+        markers = (known.marker, *_SECOND_MARKERS)
+        if (marker := next((m for m in markers if (known.colour, m) not in used), None)) is not None:
+            styles[band] = replace(known, marker=marker)
+            used.add((known.colour, marker))
+    for turn, band in enumerate(sorted(named - set(styles))):
+        styles[band] = BandStyle(*spare[turn % len(spare)], len(_BLUE_TO_RED))
+    return {band: styles[band] for band in sorted(styles, key=lambda name: (styles[name].rank, name))}
+
+
+def band_style(band: str) -> BandStyle:
+    """Return the style of a band that is alone in its figure.
 
     >>> band_style("lsst-g") == band_style("g"), band_style("zg") == band_style("ZTF_g"), band_style("g").rank
-    (True, True, 1)
+    (True, True, 3)
     """
+    return band_styles([band])[band]
+
+
+def _known(band: str) -> BandStyle | None:
+    """Return the usual style of a band of a known survey."""
     for survey, name in _NAMES:
         if found := name.fullmatch(band):
             letter = next(part for part in found.groups() if part).lower()
-            colour, marker = _PALETTES[survey][letter]
-            return BandStyle(colour, marker, _BLUE_TO_RED.index((survey, letter)))
-    turn = sorted(others or [band]).index(band)
-    return BandStyle(_SPARE[turn % len(_SPARE)], "oHd8^v"[turn % 6], len(_BLUE_TO_RED) + turn)
+            return BandStyle(*_PALETTES[survey][letter], _BLUE_TO_RED.index((survey, letter)))
+    return None
+
+
+def _spare_looks() -> list[tuple[str, str]]:
+    n, m = len(_SPARE), len(_SPARE_MARKERS)
+    return [(_SPARE[turn % n], _SPARE_MARKERS[turn % m]) for turn in range(n * m)]
 
 
 def pyplot() -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from lsdb_ts.plan.explain import in_bytes
-from lsdb_ts.views.epochs import Epochs
-from lsdb_ts.views.style import band_style
+from lsdb_ts.views.epochs import Epochs, time_scale
+from lsdb_ts.views.style import band_styles
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -174,7 +174,7 @@ def epochs_report(
     epochs = Epochs.of(row.column(nested)[0])
     epochs = epochs.as_mag() if as_mag else epochs
     counts = Counter(epochs.band.tolist())
-    bands = ", ".join(f"{n:,} {band}" for band, n in sorted(counts.items(), key=_bluest_first) if band)
+    bands = ", ".join(f"{counts[band]:,} {band}" for band in band_styles(counts) if band)
     position = [
         f"{name} {value[0].as_py():.6f}"
         for name, value in zip(row.column_names, row.columns, strict=True)
@@ -205,27 +205,23 @@ def _epoch_table(epochs: Epochs, period_days: float | None, limit: int | None) -
     what = ("mag" if epochs.is_mag else "flux") + (f" ({epochs.unit})" if epochs.unit else "")
     flagged = [] if epochs.good.all() else ["flag"]
     phase = ["phase"] if period_days is not None else []
-    shown = _table("MJD", (*phase, "band", what, "error", *flagged))
+    shown = _table(time_scale(epochs.time_days) or "time (d)", (*phase, "band", what, "error", *flagged))
     phases = _phases(epochs, period_days) if period_days is not None else np.empty(0)
     digits = 4 if epochs.is_mag else 2
     for i in range(min(len(epochs), limit if limit is not None else len(epochs))):
-        cells = [f"{epochs.time_mjd[i]:.5f}", *([f"{phases[i]:.4f}"] if phase else []), epochs.band[i]]
+        cells = [f"{epochs.time_days[i]:.5f}", *([f"{phases[i]:.4f}"] if phase else []), epochs.band[i]]
         cells += [_number(epochs.value[i], digits), _number(epochs.error[i], digits)]
         shown.add_row(*cells, *(["" if epochs.good[i] else "bad"] if flagged else []))
     return shown
 
 
 def _phases(epochs: Epochs, period_days: float) -> np.ndarray:
-    start = epochs.time_mjd[0] if len(epochs) else 0.0
-    return np.mod((epochs.time_mjd - start) / period_days, 1.0)
+    start = epochs.time_days[0] if len(epochs) else 0.0
+    return np.mod((epochs.time_days - start) / period_days, 1.0)
 
 
 def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}" if np.isfinite(value) else "-"
-
-
-def _bluest_first(item: tuple[str, int]) -> tuple[int, str]:
-    return band_style(item[0]).rank, item[0]
 
 
 def _orders(orders: Sequence[int]) -> str:

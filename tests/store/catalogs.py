@@ -26,7 +26,7 @@ def stars(n: int, seed: int) -> pa.Table:
     m = offsets[-1].as_py()
     curves = pa.StructArray.from_arrays(
         [
-            pa.ListArray.from_arrays(offsets, pa.array(rng.uniform(0, 99, m))),
+            pa.ListArray.from_arrays(offsets, pa.array(rng.uniform(60_000, 60_099, m))),
             pa.ListArray.from_arrays(offsets, pa.array(rng.normal(size=m).astype(np.float32))),
         ],
         names=["t", "flux"],

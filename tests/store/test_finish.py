@@ -19,7 +19,7 @@ from lsdb_ts.schema import HEALPIX, Roles, with_role, with_unit
 from lsdb_ts.sky import Layout
 from lsdb_ts.sky.pixel import Pixel, cell_of
 from lsdb_ts.store import finish, skymap, statistics, thumbnail, voparquet
-from lsdb_ts.store.finish import finish_collection
+from lsdb_ts.store.finish import _times, finish_collection
 from lsdb_ts.store.hats import open_hats, read_properties
 from lsdb_ts.store.seal import broken_seal, text_is_sound
 from lsdb_ts.store.skymap import Skymap
@@ -143,6 +143,21 @@ def test_properties_tell_all_that_is_known(root, table, layout):
     assert (float(plain["t_min"]), float(plain["t_max"])) == (times.min(), times.max())
     assert (plain["hats_frame"], plain["hats_cols_survey_id"]) == ("equatorial", "id")
     assert plain["hats_order"] == str(layout.orders.max())
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ((60_000.0, 60_010.5), {"t_min": 60_000.0, "t_max": 60_010.5}),
+        ((2_460_000.5, 2_460_010.5), {"t_min": 60_000.0, "t_max": 60_010.0}),
+        ((0.0, 60_000.0), {}),
+        ((5_512.0, 6_000.0), {}),
+        (("a", "b"), {}),
+        (None, {}),
+    ],
+)
+def test_times_are_told_in_mjd_where_they_are_known(limits, told):
+    assert _times(limits) == told
 
 
 def test_one_epoch_of_all_positions_is_told_and_several_are_not(table, tmp_path):

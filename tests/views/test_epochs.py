@@ -7,7 +7,7 @@ import pytest
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles, with_unit
-from lsdb_ts.views.epochs import Epochs
+from lsdb_ts.views.epochs import Epochs, time_scale
 
 TIMES = [60_000.0, 60_001.0, 60_002.0]
 
@@ -77,14 +77,43 @@ def test_ztf_filters_by_number_have_their_names():
 def test_a_time_decades_from_the_others_is_none():
     epochs = Epochs.of({"mjd": [0.0, -2_409_998.5, np.nan, *TIMES, 60_003.0], "mag": np.full(7, 18.0)})
     assert epochs.timely.sum() == 4
-    assert epochs.time_mjd[epochs.measured].min() == 60_000.0
+    assert epochs.time_days[epochs.measured].min() == 60_000.0
 
 
 def test_fluxes_of_an_unknown_unit_have_no_magnitudes():
     fields = [pa.field("mjd", pa.float64()), with_unit(pa.field("flux", pa.float64()), "adu")]
-    epochs = Epochs.of(pa.table({"mjd": TIMES, "flux": [1.0, 2.0, 3.0]}, schema=pa.schema(fields)))
-    with pytest.raises(PlanError, match=r"fluxes in adu .*zero_point"):
-        epochs.as_mag()
+    in_adu = pa.table({"mjd": TIMES, "flux": [1.0, 2.0, 3.0]}, schema=pa.schema(fields))
+    with pytest.raises(PlanError, match=r"fluxes in adu .*zero_point=.* frame\.iloc\[0\]"):
+        Epochs.of(in_adu).as_mag()
+    with pytest.raises(PlanError, match="fluxes in no known unit tell no AB magnitude"):
+        Epochs.of({"mjd": TIMES, "flux": [1.0, 2.0, 3.0]}).as_mag()
+    assert Epochs.of(in_adu, zero_point=27.5).as_mag().value == pytest.approx(27.5 - 2.5 * np.log10([1.0, 2.0, 3.0]))
+    assert Epochs.of({"mjd": TIMES, "flux": [1.0, 2.0, 3.0]}).in_njy().unit is None
+
+
+def test_a_zero_point_that_is_given_counts_for_fluxes_only():
+    known = {"mjd": TIMES, "psfFlux": [1.0, 2.0, 3.0], "magzp": [25.0] * 3}
+    assert Epochs.of(known).as_mag().value[0] == pytest.approx(31.4)
+    assert Epochs.of(known, zero_point=27.5).as_mag().value[0] == pytest.approx(27.5)
+    assert Epochs.of({"mjd": TIMES, "mag": [18.0] * 3}, zero_point=27.5).unit is None
+    with pytest.raises(PlanError, match="zero_point=nan: need the AB magnitude of one unit"):
+        Epochs.of(known, zero_point=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        (60_000.0, "MJD"),
+        (15_100.0, "MJD"),
+        (2_460_000.5, "JD"),
+        (5_000.0, ""),
+        (100_000.0, ""),
+        (0.0, ""),
+        (np.nan, ""),
+    ],
+)
+def test_times_are_called_what_they_can_be(first, name):
+    assert time_scale(first + np.array([0.0, 1.0, np.nan])) == name
 
 
 def test_roles_may_name_the_zero_point_and_the_limit():

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.schema import Roles
-from lsdb_ts.views import plot_folded, plot_lightcurve
+from lsdb_ts.views import plot_folded, plot_lightcurve, plot_periodogram
 from lsdb_ts.views.style import band_style
 
 N = 40
@@ -176,6 +176,32 @@ def test_a_second_curve_on_the_same_axes_hides_nothing_of_the_first(supernova):
     plot_lightcurve({**supernova, "psfFlux": supernova["psfFlux"] / 10}, ax=ax)
     assert ax.get_ylim()[0] <= low
     assert ax.get_ylim()[1] >= high
+
+
+@pytest.mark.parametrize(
+    ("start", "label"), [(60_000.0, "time (MJD, days)"), (2_455_000.0, "time (JD, days)"), (1_900.0, "time (days)")]
+)
+def test_the_axis_says_mjd_of_times_that_can_be(start, label):
+    ax = plot_lightcurve({"mjd": start + np.arange(5.0), "mag": np.full(5, 18.0)})
+    assert ax.get_xlabel() == label
+
+
+def test_fluxes_of_an_unknown_unit_are_drawn_without_one_and_turned_with_a_zero_point():
+    curve = {"mjd": [60_000.0, 60_001.0], "flux": [100.0, 1000.0], "fluxerr": [1.0, 1.0]}
+    assert plot_lightcurve(curve).get_ylabel() == "flux"
+    for draw in (
+        plot_lightcurve,
+        lambda *a, **k: plot_folded(a[0], 2.0, **k),
+        lambda *a, **k: plot_periodogram(*a, **k),
+    ):
+        with pytest.raises(PlanError, match="no known unit tell no AB magnitude"):
+            draw(curve, as_mag=True)
+    for ax in (
+        plot_lightcurve(curve, as_mag=True, zero_point=27.5),
+        plot_folded(curve, 2.0, as_mag=True, zero_point=27.5),
+    ):
+        drawn = np.concatenate([container.lines[0].get_ydata() for container in ax.containers])
+        assert np.unique(drawn.round(6)) == pytest.approx([20.0, 22.5])
 
 
 def test_one_epoch_stands_alone_on_its_day():

@@ -10,9 +10,9 @@ import pytest
 import lsdb_ts as lt
 from lsdb_ts.errors import PlanError
 from lsdb_ts.plan.functions.frame import to_frame
-from lsdb_ts.schema import Roles
+from lsdb_ts.schema import Roles, unit_of_zero_point, with_unit
 from lsdb_ts.store.read import recording
-from lsdb_ts.views import plot_lightcurves
+from lsdb_ts.views import plot_lightcurve, plot_lightcurves
 
 N = 40
 
@@ -188,3 +188,76 @@ def test_of_two_nested_columns_one_is_named():
     with pytest.raises(PlanError, match=r"several nested columns \(lc, forced\)"):
         plot_lightcurves(both)
     assert len(plot_lightcurves(both, lightcurve="forced")) == 2
+
+
+def fluxes_of(n, zero_point=27.5):
+    """Return a catalog of objects with fluxes of 100 units, of one zero point, and a second nested column."""
+    parts = [
+        pa.field("t", pa.list_(pa.float64())),
+        *(with_unit(pa.field(c, pa.list_(pa.float32())), unit_of_zero_point(zero_point)) for c in ("flux", "fluxerr")),
+    ]
+    kind = pa.struct(list(Roles(time="t", flux="flux", flux_error="fluxerr").tag(pa.schema(parts))))
+    curves = pa.array([{"t": [60_000.0, 60_001.0], "flux": [100.0, 100.0], "fluxerr": [1.0, 1.0]}] * n, kind)
+    fields = [("id", pa.int64()), with_unit(pa.field("ra", pa.float64()), "deg"), ("dec", pa.float64()), ("lc", kind)]
+    rows = [np.arange(n), np.arange(n) / 10, np.zeros(n), curves]
+    return lt.from_dataframe(pa.table(rows, schema=pa.schema(fields)), ra="ra", dec="dec", name="stars")
+
+
+def drawn_at(ax):
+    return np.concatenate([container.lines[0].get_ydata() for container in ax.containers])
+
+
+def test_frames_tell_the_units_of_columns_and_parts():
+    frame = fluxes_of(3).compute()
+    unit = "36.307805477 nJy"
+    assert frame.attrs["units"] == {"ra": "deg", "lc.flux": unit, "lc.fluxerr": unit}
+    assert frame.attrs["roles"] == {"lc": {"time": "t", "flux": "flux", "flux_error": "fluxerr"}}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda catalog: catalog,
+        lambda catalog: catalog.curves("lc"),
+        lambda catalog: catalog.to_arrow(),
+        lambda catalog: catalog.compute(),
+        lambda catalog: catalog.head(2).iloc[::-1][["id", "lc"]],
+    ],
+)
+def test_magnitudes_are_of_the_zero_point_that_the_catalog_stores(rows):
+    axes = plot_lightcurves(rows(fluxes_of(3)), as_mag=True)
+    assert {ax.get_ylabel() for ax in axes} <= {"magnitude (AB)", ""}
+    assert all(drawn_at(ax) == pytest.approx([22.5, 22.5]) for ax in axes)
+
+
+def test_a_row_knows_its_unit_and_a_cell_does_not():
+    frame = fluxes_of(3).compute()
+    (made,) = [row for _, row in frame.head(1).iterrows()]
+    for row in (frame.iloc[0], made, frame.iloc[[1]], frame[frame["id"] == 2]):
+        assert drawn_at(plot_lightcurve(row, as_mag=True)) == pytest.approx([22.5, 22.5])
+        assert plot_lightcurve(row).get_ylabel() == "flux (nJy)"
+    named = Roles(time="t", flux="flux")
+    cell = frame["lc"].iloc[0]
+    assert plot_lightcurve(cell, roles=named).get_ylabel() == "flux"
+    with pytest.raises(PlanError, match=r"no known unit .* zero_point=.* frame\.iloc\[0\]"):
+        plot_lightcurve(cell, roles=named, as_mag=True)
+    with pytest.raises(PlanError, match="no known unit"):
+        plot_lightcurves({"one": cell}, roles=named, as_mag=True)
+    (ax,) = plot_lightcurves({"one": cell}, roles=named, as_mag=True, zero_point=27.5)
+    assert drawn_at(ax) == pytest.approx([22.5, 22.5])
+
+
+def test_an_exploded_frame_knows_the_unit_of_its_fluxes():
+    epochs = fluxes_of(1).curves("lc").explode().compute()
+    ax = plot_lightcurve(epochs, roles=Roles(time="t", flux="flux"), as_mag=True)
+    assert drawn_at(ax) == pytest.approx([22.5, 22.5])
+
+
+def test_of_a_row_with_two_light_curves_one_is_kept():
+    both = fluxes_of(2).compute()
+    both["copy"] = both["lc"]
+    with pytest.raises(PlanError, match=r'several light curves \(lc, copy\): keep one, as in frame\[\["lc"\]\]'):
+        plot_lightcurve(both.iloc[0])
+    assert drawn_at(plot_lightcurve(both[["lc"]].iloc[0], as_mag=True)) == pytest.approx([22.5, 22.5])
+    with pytest.raises(PlanError, match="a Series is not a light curve"):
+        plot_lightcurve(both[["id"]].iloc[0])

@@ -14,7 +14,7 @@ from lsdb_ts.sky import Cone
 from lsdb_ts.testing import hard_sky
 from lsdb_ts.views import plot_confusion, plot_folded, plot_lightcurve, plot_lightcurves, plot_sky
 from lsdb_ts.views.epochs import Epochs
-from lsdb_ts.views.style import band_style
+from lsdb_ts.views.style import band_style, band_styles
 
 N = 40
 
@@ -69,7 +69,7 @@ def test_magnitudes_are_drawn_with_bright_at_the_top(curve):
 
 
 def test_magnitudes_follow_the_ab_zero_point():
-    mags = Epochs.of({"mjd": [1.0, 2.0], "flux": [3631e9, -1.0], "fluxerr": [36.31e9, 1.0]}).as_mag()
+    mags = Epochs.of({"mjd": [1.0, 2.0], "psfFlux": [3631e9, -1.0], "psfFluxErr": [36.31e9, 1.0]}).as_mag()
     assert mags.value[0] == pytest.approx(0.0, abs=2e-4)
     assert np.isnan(mags.value[1])
     assert mags.error[0] == pytest.approx(2.5 / np.log(10) * 0.01)
@@ -98,7 +98,7 @@ def test_every_shape_of_a_light_curve_is_read_alike(curve, lightcurve_schema):
     shapes = [curve, pd.DataFrame(curve), pa.table(curve), cell]
     read = [Epochs.of(shape) for shape in shapes]
     for epochs in read:
-        assert (np.diff(epochs.time_mjd) > 0).all()
+        assert (np.diff(epochs.time_days) > 0).all()
         assert epochs.value == pytest.approx(read[0].value)
         assert epochs.band.tolist() == read[0].band.tolist()
     assert read[3].unit == "nJy"
@@ -147,24 +147,93 @@ def test_many_curves_share_one_legend(curve):
         plot_lightcurves({})
 
 
-def test_unknown_bands_differ_and_known_ones_keep_their_colour():
-    names = ["W1", "W2"]
-    assert band_style("W1", names).colour != band_style("W2", names).colour
-    assert band_style("lsst-r") == band_style("r") == band_style("DES_r")
+SURVEYS = {"rubin": "ugrizy", "ztf": ["zg", "zr", "zi"], "gaia": ["BP", "G", "RP"], "johnson": "UBVRI"}
+
+
+def pairs(styles):
+    return {(look.colour, look.marker) for look in styles.values()}
+
+
+def test_known_bands_look_the_same_in_every_figure():
+    names = [name for survey in SURVEYS.values() for name in survey]
+    together = band_styles([*names, "W1", "clear"])
+    assert all(together[name] == band_style(name) for name in names)
+    assert band_style("lsst-r") == band_style("r") == band_style("DES_r") == band_style("HSC-R") == band_style("p48-r")
     assert band_style("zr") == band_style("ztf_r") == band_style("ZTF r") != band_style("r")
     assert band_style("clear").colour != band_style("r").colour
+
+
+def test_large_letters_are_johnsons_and_small_ones_rubins():
+    for large, small in ("Rr", "Ii", "Uu"):
+        assert band_style(large).colour != band_style(small).colour
+        assert band_style(large).marker != band_style(small).marker
+    assert band_style("V") == band_style("Bessell_V") == band_style("bessellv") == band_style("CFA42-V/F")
+    assert band_style("Y") == band_style("DES_Y") == band_style("y")
+
+
+def test_the_code_behind_a_name_is_no_band():
+    assert band_style("CFA42-r/G") == band_style("r")
+    assert band_style("CSP-n/i") != band_style("i")
 
 
 def test_a_large_g_is_gaias():
     assert band_style("G") == band_style("gaia_G") != band_style("g")
     assert band_style("BP") == band_style("G_BP") == band_style("Gaia bp")
-    assert sorted(["RP", "G", "BP"], key=lambda b: band_style(b).rank) == ["BP", "G", "RP"]
+    assert list(band_styles(["RP", "G", "BP"])) == ["BP", "G", "RP"]
 
 
-def test_no_two_bands_of_the_surveys_share_colour_or_marker():
-    looks = [band_style(band) for band in [*"ugrizy", "zg", "zr", "zi", "G", "BP", "RP"]]
-    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+def test_no_two_bands_of_the_surveys_share_a_colour_nor_two_of_one_survey_a_marker():
+    looks = [band_style(band) for survey in SURVEYS.values() for band in survey]
+    assert len({look.colour for look in looks}) == len(looks)
+    assert all(len({band_style(band).marker for band in survey}) == len(survey) for survey in SURVEYS.values())
     assert sorted(look.rank for look in looks) == list(range(len(looks)))
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        ["u", "g", "r", "R", "i", "I", "z", "B", "H", "J", "K", "V"],
+        ["CFA42-r/G", "CSP-B/e", "CSP-Y/j", "CSP-g/b", "CSP-i/d", "CSP-r/c", "CSP-y/k", "CFA42-V/F", "CFA42-i/H"],
+        ["r", "DES_r", "lsst-r", "sdss r", "ps1r", "p48-r", "CSP-r/c", "LSST-R", "DECam-r"],
+        [f"W{i}" for i in range(60)],
+    ],
+)
+def test_every_band_of_a_figure_is_told_apart(bands):
+    assert len(pairs(band_styles(bands))) == len(bands)
+    assert band_styles(reversed(bands)) == band_styles(bands)
+    shown = band_styles(bands[:4])
+    later = band_styles(bands, taken=shown)
+    assert {band: later[band] for band in shown} == shown
+    assert len(pairs(later)) == len(bands)
+
+
+def test_the_curves_of_a_figure_share_their_styles():
+    def star(*bands):
+        return {"mjd": np.arange(60_000.0, 60_000.0 + len(bands)), "mag": np.full(len(bands), 18.0), "band": bands}
+
+    axes = plot_lightcurves({"a": star("W1", "W2", "r"), "b": star("K", "W2", "R"), "c": star("J")})
+    looks = band_styles(["W1", "W2", "r", "K", "R", "J"])
+    for ax in axes:
+        for container in ax.containers:
+            line, look = container.lines[0], looks[container.get_label()]
+            assert (line.get_color(), line.get_marker()) == (look.colour, look.marker)
+    marks = axes[0].figure.legends[0].legend_handles
+    assert [(m.get_color(), m.get_marker()) for m in marks] == [(v.colour, v.marker) for v in looks.values()]
+
+
+def test_a_curve_drawn_beside_another_takes_none_of_its_styles():
+    def star(band):
+        return {"mjd": [60_000.0, 60_001.0], "mag": [18.0, 18.1], "band": [band] * 2}
+
+    ax = plot_lightcurve(star("W1"))
+    ax.errorbar([60_000.0, 60_001.0], [18.0, 18.1], yerr=0.1, fmt="-", color=(0.0, 0.0, 0.0), label="a model")
+    plot_lightcurve(star("K"), ax=ax)
+    bands = [container for container in ax.containers if container.get_label() != "a model"]
+    lines = [container.lines[0] for container in bands]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 2
+    marks = dict(zip(legend(ax), ax.get_legend().legend_handles, strict=True))
+    assert list(marks) == ["K", "W1", "a model"]
+    assert [marks[c.get_label()].get_marker() for c in bands] == [line.get_marker() for line in lines]
 
 
 def test_a_confusion_matrix_shows_shares_and_counts():

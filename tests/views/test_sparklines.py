@@ -172,6 +172,8 @@ def test_frames_of_a_catalog_know_the_roles_it_declares():
     frame = lt.from_dataframe(table, ra="ra", dec="dec", name="stars").head()
     assert nested_html(frame).count("2 epochs over 1.0 d</title>") == 3
     assert nested_html(frame[frame["ra"] > 1.5]).count("<svg") == 2
+    assert repr(lt.show(frame.iloc[0])) == "light curve: 2 epochs over 1.0 d"
+    assert lt.show(frame.iloc[0]).html.count("<svg") == 1
 
 
 def test_no_matplotlib_is_needed():

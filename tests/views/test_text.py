@@ -1,15 +1,21 @@
 """Catalogs in words and in HTML: what is there is named, nothing is computed, and names cannot break the page."""
 
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
+import lsdb_ts as lt
+from lsdb_ts.schema import Roles
 from lsdb_ts.store.read import recording
 from lsdb_ts.views import catalog_html, catalog_text
 from lsdb_ts.views.columns import columns_of
+from lsdb_ts.views.info import info
+from lsdb_ts.views.terminal import epochs_report
 
 
 @pytest.fixture
@@ -67,3 +73,24 @@ def test_a_list_outside_of_light_curves_is_told_as_a_list(lightcurve_schema):
     told = columns_of(lightcurve_schema.append(pa.field("vector", pa.list_(pa.float32()))))
     assert told[-1].kind == "list<float32>"
     assert [part.kind for part in told[3].parts][:3] == ["float64", "string", "float32"]
+
+
+def in_words(renderable):
+    out = io.StringIO()
+    Console(file=out, width=120).print(renderable)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("start", "name"), [(60_000.0, "MJD"), (2_455_000.0, "JD"), (1_900.0, None)])
+def test_times_are_called_mjd_where_they_can_be(tmp_path, start, name):
+    parts = [pa.field(c, pa.list_(pa.float64())) for c in ("t", "mag")]
+    kind = pa.struct(list(Roles(time="t", mag="mag").tag(pa.schema(parts))))
+    curve = pa.array([{"t": [start, start + 1.5], "mag": [18.0, 19.0]}], kind)
+    table = pa.table({"ra": [1.0], "dec": [2.0], "lc": curve})
+    text = in_words(epochs_report(table, "a star", "lc", (), None, None, as_mag=False))
+    header = next(line for line in text.splitlines() if "error" in line)
+    assert header.split("band")[0].strip() == (name or "time (d)")
+    lt.from_dataframe(table, ra="ra", dec="dec", name="stars").write(tmp_path / "stars", progress=False)
+    told = in_words(info(tmp_path / "stars").report())
+    first = start - 2_400_000.5 if name == "JD" else start
+    assert (f"; MJD {first:.1f} to {first + 1.5:.1f}" in told) == ("MJD" in told) == (name is not None)

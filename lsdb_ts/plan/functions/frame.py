@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.identity import identify, settled
-from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain
+from lsdb_ts.schema import HEALPIX, Roles, is_nested, plain, unit_of
 from lsdb_ts.sky.pixel import Pixel
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
     """Return a NestedFrame.
 
-    Arrow-backed columns, nested columns packed, and ``_healpix_29`` as index where there is one. Nested columns keep no
-    metadata: the roles of their parts are in ``.attrs["roles"]``, by column.
+    Arrow-backed columns, nested columns packed, and ``_healpix_29`` as index where there is one. Columns keep no
+    metadata: the roles of the parts of nested ones are in ``.attrs["roles"]``, by column, and the units of columns and
+    parts in ``.attrs["units"]``, by name (``"lc.flux"``).
     """
     import nested_pandas
     import pandas
@@ -43,7 +44,16 @@ def to_frame(table: pa.Table) -> nested_pandas.NestedFrame:
     roles = {c.name: told for c in table.schema if is_nested(c) and (told := dict(Roles.of(c.type).items()))}
     if roles:
         frame.attrs["roles"] = roles
+    if units := _units(table.schema):
+        frame.attrs["units"] = units
     return frame
+
+
+def _units(schema: pa.Schema) -> dict[str, str]:
+    """Return the units that are stored with columns, and with the parts of light curves, by name."""
+    fields = {column.name: column for column in schema}
+    fields |= {f"{column.name}.{part.name}": part for column in schema if is_nested(column) for part in column.type}
+    return {name: unit for name, column in fields.items() if (unit := unit_of(column)) is not None}
 
 
 def from_frame(frame: pandas.DataFrame) -> pa.Table:
