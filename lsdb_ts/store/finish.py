@@ -27,8 +27,8 @@ from lsdb_ts.store.thumbnail import THUMBNAIL, thumbnail
 from lsdb_ts.store.voparquet import voparquet
 from lsdb_ts.store.write import FILE, Leaf, atomic, flush_names, leaf_files, leaf_path
 
-_METADATA_FILES_LIMIT, _METADATA_BYTES_LIMIT = 10_000, 32 << 20
-"""Footers that are merged: in memory they take some ten times their bytes."""
+_METADATA_FILES_LIMIT, _METADATA_BYTES_LIMIT = 10_000, 8 << 20
+"""Footers that are merged: in memory they take some fifteen times their bytes."""
 _OF_SKY = {"object", "source"}
 _FRAME = "equatorial"
 """ICRS, in the words of HATS."""
@@ -228,11 +228,14 @@ def _write_footers(root: Path, info: CatalogInfo, leaves: Sequence[Leaf], statis
         statistics.add(pixel, metadata)
         size += metadata.serialized_size
         metadata.set_file_path(path.relative_to(root / "dataset").as_posix())
-        if merged is None:
+        # Those of the other files will be as long.
+        if max(size, metadata.serialized_size * len(files)) > _METADATA_BYTES_LIMIT:
+            merged = None
+        elif size == metadata.serialized_size:
             merged = metadata
-        elif size <= _METADATA_BYTES_LIMIT:
+        elif merged is not None:
             merged.append_row_groups(metadata)
-    if merged is not None and size <= _METADATA_BYTES_LIMIT:
+    if merged is not None:
         with atomic(root / "dataset" / "_metadata") as temporary:
             merged.write_metadata_file(temporary)
             seal(temporary)

@@ -17,6 +17,9 @@ from lsdb_ts.store.write import FILE, Leaf, leaf_files
 
 THUMBNAIL = "data_thumbnail.parquet"
 _MOST_ROWS = 1000
+_TOGETHER = 32
+"""Rows that are put together at a time: a table of one row takes a hundred times its bytes."""
+_COLUMNS_AT_ONCE = 1000
 _BUFFER_BYTES = 64 << 10
 """So much of each column is read at once, for only its first value is wanted."""
 
@@ -43,9 +46,19 @@ def thumbnail(root: Path, leaves: Sequence[Leaf], schema: pa.Schema, suffix: str
     filled = [leaf for leaf in leaves if leaf.rows]
     n = min(len(filled), _MOST_ROWS, max((leaf.rows for leaf in filled), default=0))
     chosen = [filled[i] for i in np.linspace(0, len(filled) - 1, n).round().astype(int).tolist()]
-    with ThreadPoolExecutor(thread_name_prefix="thumbnail") as pool:
-        rows = list(pool.map(lambda leaf: _first_row(leaf_files(root, leaf.pixel, suffix)[0], schema), chosen))
-    return pa.concat_tables([schema.empty_table(), *rows])
+    paths = [leaf_files(root, leaf.pixel, suffix)[0] for leaf in chosen]
+    tables = [schema.empty_table()]
+    with ThreadPoolExecutor(_readers(paths), "thumbnail") as pool:
+        for start in range(0, n, _TOGETHER):
+            rows = pool.map(lambda path: _first_row(path, schema), paths[start : start + _TOGETHER])
+            tables.append(pa.concat_tables(rows).combine_chunks())
+    return pa.concat_tables(tables)
+
+
+def _readers(paths: Sequence[Path]) -> int:
+    """Return how many files are read at a time: of many columns each takes tens of megabytes."""
+    columns = pq.read_metadata(paths[0]).num_columns if paths else 1
+    return max(2, min(8, _COLUMNS_AT_ONCE // columns))
 
 
 def _first_row(path: Path, schema: pa.Schema) -> pa.Table:
