@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-_CONSTANTS = (bool, int, float, str, list, tuple, dict, np.ndarray)
+_CONSTANTS = (bool, int, float, str, list, tuple, dict, set, frozenset, np.ndarray)
 _OURS = __name__.partition(".")[0]
 
 
@@ -97,6 +97,8 @@ def _written(value: Any) -> Any:
         found = found.func
     elif isinstance(found, types.MethodType | classmethod | staticmethod):
         found = found.__func__
+    elif hasattr(found, "cache_info"):
+        found = getattr(found, "__wrapped__", found)
     found = getattr(found, "py_func", found)
     return found if inspect.isfunction(found) else value
 
@@ -135,6 +137,8 @@ def settled(value: Any, seen: frozenset[int] = frozenset()) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [settled(v, seen) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted((settled(v, seen) for v in value), key=json.dumps)
     if isinstance(value, dict):
         return {str(k): settled(v, seen) for k, v in value.items()}
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:

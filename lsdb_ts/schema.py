@@ -5,8 +5,10 @@ Reading and writing files, and computing with the values, live elsewhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,18 +19,31 @@ HEALPIX = "_healpix_29"
 
 AB_NJY = 31.4
 """AB magnitude of 1 nJy, exactly: m = -48.6 - 2.5 log10(f / (erg / s / cm2 / Hz)) (Oke & Gunn 1983, ApJ 266, 713)."""
-FIRST_MJD, LAST_MJD, FIRST_JD, JD_OF_MJD = 15_000.0, 88_000.0, 2.4e6, 2_400_000.5
-"""Times that may be MJD (1899 to 2099), those that are JD, and JD at MJD 0."""
+JD_OF_MJD = 2_400_000.5
+"""JD at MJD 0."""
+_FIRST_MJD, _LAST_MJD = 15_000.0, 88_000.0
 NO_MAGNITUDE = 90.0
 """Magnitudes from here on, or as far below 0, are none: surveys write 99, 99.999 or -999 where they have no value."""
 _MICRO = dict.fromkeys(("uJy", "µJy", "μJy", "microJy"), 1e3)
 IN_NJY = {"nJy": 1.0, **_MICRO, "mJy": 1e6, "Jy": 1e9, "nmgy": 10**3.56, "nanomaggy": 10**3.56, "maggy": 10**12.56}
 """How many nJy the units of fluxes are, with both of the signs that are read as micro; a maggy is that of AB = 0."""
+VALUE = "value"
+"""What stands for the unit of fluxes or magnitudes, in units of what is made of them."""
 _UNIT, _ROLE = b"unit", b"role"
 DATED = b"dated"
 """Key in the metadata of numbers that tell when an object was observed, which classifiers leave out."""
 _NO_ROLE = "none"
 """What stands for the role of a column that must not be given one for its name: it is of another catalog's rows."""
+
+
+def are_mjd(time: Any) -> Any:
+    """Tell whether a time, or each of an array, may be MJD: from 1899 to 2099."""
+    return (time >= _FIRST_MJD) & (time <= _LAST_MJD)
+
+
+def are_magnitudes(unit: str | None) -> bool:
+    """Tell whether values with the role of a magnitude are in magnitudes, as far as their unit tells."""
+    return unit is None or unit.partition("(")[0].lower() in ("mag", "abmag")
 
 
 def in_njy(unit: str | None) -> float | None:
@@ -39,9 +54,29 @@ def in_njy(unit: str | None) -> float | None:
     """
     number, _, name = (unit or "").rpartition(" ")
     try:
-        return IN_NJY[name] * float(number or 1.0)
-    except (KeyError, ValueError):
+        scale = float(number or 1.0)
+    except ValueError:
         return None
+    return IN_NJY[name] * scale if name in IN_NJY and 0.0 < scale < math.inf else None
+
+
+def in_unit(unit: str, of_values: str) -> str:
+    """Return the unit of a feature of values that have a unit of their own.
+
+    >>> in_unit("value/d", "nJy"), in_unit("value^2", "ct / s"), in_unit("d", "nJy")
+    ('nJy/d', '(ct / s)^2', 'd')
+
+    A number before the unit stays before the whole.
+
+    >>> in_unit("value/d", "36.3 nJy"), in_unit("value^2", "0.5 nJy")
+    ('36.3 nJy/d', '0.25 nJy^2')
+    """
+    number, _, name = of_values.partition(" ")
+    if VALUE in unit and in_njy(of_values) is not None and name:
+        scale = float(number) ** (2 if unit == f"{VALUE}^2" else 1)
+        return f"{scale:.12g} {unit.replace(VALUE, name)}"
+    whole = of_values if unit == VALUE or of_values.isalnum() else f"({of_values})"
+    return unit.replace(VALUE, whole)
 
 
 def unit_of_zero_point(zero_point: float) -> str:
@@ -93,9 +128,13 @@ class Roles:
     @classmethod
     def named(cls, columns: Mapping[str, str]) -> Roles:
         """Return the roles that a user names; raises PlanError with the nearest for one that there is not."""
-        for role in columns:
+        for role, column in columns.items():
             if role not in cls.names():
                 raise PlanError(f'there is no role "{role}"; {did_you_mean(role, cls.names())}')
+            if not isinstance(column, str):
+                raise PlanError(f'the role "{role}" is played by a column, named by its name, and not by {column!r}')
+            if list(columns.values()).count(column) > 1:
+                raise PlanError(f'the column "{column}" cannot play two roles')
         return cls(**columns)
 
     def items(self) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """A function is the same again in any process, and another one when anything that it does has changed."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -95,6 +96,27 @@ def test_the_code_of_a_class_is_its_methods_constants_and_parents(body):
     assert code_of(made(body), Base) != code_of(made(plain), Base)
     parent = made(body)
     assert code_of(made({}, parent), Base) != code_of(made({}, made(plain)), Base)
+
+
+@functools.lru_cache
+def cached(value):
+    return WEIGHT * value
+
+
+def uses_cached(frame):
+    return cached(1.0)
+
+
+def test_a_function_whose_results_are_kept_counts_as_it_is_written(monkeypatch):
+    before = identify(uses_cached)
+    monkeypatch.setitem(globals(), "WEIGHT", 3.0)
+    assert identify(uses_cached) != before
+
+
+def test_sets_are_the_same_in_every_process():
+    code = "import json; from lsdb_ts.identity import settled; print(json.dumps(settled({'a', 'b', 'c', 1, 2.5})))"
+    told = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(4)}
+    assert told == {json.dumps(settled({"a", "b", "c", 1, 2.5})) + "\n"}
 
 
 def test_large_values_are_told_apart_in_their_middle():

@@ -127,6 +127,10 @@ class ColumnVerbs(CatalogBase):
             Name of the column by its role: ``time="hjd", band="filter", mag="V", mag_error="eV"``;
             :class:`lsdb_ts.schema.Roles` has all of them.
         """
+        if lightcurve is None and {"ra", "dec"} & roles.keys():
+            raise PlanError(
+                "which columns are the positions is told where a catalog is made: lt.from_dataframe(ra=...)"
+            )
         return self.with_plan(Tag(self.plan, Roles.named(roles), lightcurve))
 
     def galactic(self, longitude: str = "gal_l", latitude: str = "gal_b") -> Self:
@@ -142,6 +146,8 @@ class ColumnVerbs(CatalogBase):
         >>> round(pole.galactic().compute()["gal_b"].item(), 3)
         90.0
         """
+        if longitude == latitude:
+            raise PlanError(f'longitude and latitude cannot both be called "{longitude}"')
         function = Galactic(needs_positions(self.plan, "galactic"), (longitude, latitude))
         return self.with_plan(Extend(self.plan, function, function.fields, function.positions))
 

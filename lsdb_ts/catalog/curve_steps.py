@@ -156,7 +156,7 @@ class StepVerbs(Generic[AnyCatalog]):
 
         As :meth:`bin`. Times are MJD or JD. Rubin lies at -70.7494, Palomar at -116.8650 degrees.
         """
-        return self.apply(Bin.nightly(float(longitude_deg)))
+        return self.apply(Bin.nightly(degrees_of(longitude_deg)))
 
     def sigma_clip(
         self,
@@ -348,6 +348,16 @@ def pipeline_of(catalog: CatalogBase, column: str) -> Pipeline:
     """Return the nested column of a catalog as a pipeline without steps; raises PlanError where it is none."""
     require(catalog.schema, [column], catalog.name)
     return Pipeline(column, Shape.of(catalog.schema.field(column)))
+
+
+def degrees_of(value: Any) -> float:
+    """Return a number of degrees, or an angle in degrees."""
+    try:
+        return float(value.to_value("deg") if hasattr(value, "unit") else value)
+    except (TypeError, ValueError) as error:
+        raise PlanError(
+            f"longitude_deg={value!r}: need a number of degrees, or an astropy quantity of angle"
+        ) from error
 
 
 def days_of(value: Any, what: str) -> float:

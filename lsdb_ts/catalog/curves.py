@@ -6,10 +6,10 @@ Nothing is computed here. The steps are next door.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lsdb_ts.catalog.base import CatalogBase
-from lsdb_ts.catalog.curve_steps import StepVerbs, days_of, pipeline_of
+from lsdb_ts.catalog.curve_steps import StepVerbs, days_of, degrees_of, pipeline_of
 from lsdb_ts.catalog.functions import require_set
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.lightcurves.cadence import Cadence
@@ -155,7 +155,13 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
         season_gap_days : float
             A season ends where no epoch follows for so long.
         """
-        return self._summarised(Cadence(longitude_deg, days_of(season_gap_days, "season_gap_days")), name)
+        return self._summarised(
+            Cadence(
+                None if longitude_deg is None else degrees_of(longitude_deg),
+                days_of(season_gap_days, "season_gap_days"),
+            ),
+            name,
+        )
 
     def structure_function(
         self,
@@ -178,7 +184,8 @@ class LightCurveVerbs(StepVerbs[AnyCatalog]):
             Name of the nested column: ``lag_days``, ``structure`` and ``pairs`` for each bin. The structure function
             is in the unit of the values; that of ``basic`` is squared.
         """
-        edges = (lag_edges_days,) if isinstance(lag_edges_days, int | float) else lag_edges_days
+        single = not getattr(lag_edges_days, "ndim", hasattr(lag_edges_days, "__len__"))
+        edges: Sequence[Any] = [lag_edges_days] if single else lag_edges_days
         days = tuple(days_of(edge, "lag_edges_days") for edge in edges)
         return self._summarised(StructureFunction(days, estimator), name)
 

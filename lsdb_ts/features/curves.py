@@ -20,7 +20,7 @@ from lsdb_ts.errors import InputError, PlanError, did_you_mean
 from lsdb_ts.kernels.curves.grouping import far_in_time, group_by_band, usable
 from lsdb_ts.kernels.curves.statistics import curve_statistics, sorted_within
 from lsdb_ts.kernels.periods.search import Periods, PeriodSearch, search_periods
-from lsdb_ts.schema import NO_MAGNITUDE, Roles, is_nested
+from lsdb_ts.schema import NO_MAGNITUDE, Roles, are_magnitudes, is_nested, unit_of
 
 MAX_BASELINE_DAYS = 36525.0
 """An epoch further than a century from its object's median epoch is an error of the time column."""
@@ -114,7 +114,7 @@ class LightCurves:
         time, value, error = (np.concatenate([np.empty(0), *(r[3][k] for r in read)]) for k in range(3))
         starts = np.concatenate([[0], np.cumsum(lengths)])
         good &= usable(time, value, error)
-        if not inputs.is_flux:
+        if not inputs.is_flux and are_magnitudes(unit_of(lightcurves.type.field(inputs.value))):
             good &= np.abs(value) < NO_MAGNITUDE
         good &= ~far_in_time(time, starts, MAX_BASELINE_DAYS)
         rows, offsets, dropped = group_by_band(starts, band, good, len(bands))
@@ -205,8 +205,8 @@ def warn_of_other_bands(
         missing = [band for band, n in zip(bands, epochs, strict=True) if n == 0]
         warnings.warn(
             f"none of {sum(map(len, lists))} epochs is in the bands {', '.join(missing)} of the feature set, whose "
-            f"features are null; not in the set are {', '.join(others)}: name the bands as they are stored, as in "
-            f"FeatureSet.full(bands={found[:8]})",
+            f"features are null; not in the set are {', '.join(others)}: if one is the other, name it as it is stored, "
+            f"FeatureSet.full(bands=[...])",
             stacklevel=3,
         )
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import VALUE, in_unit, unit_of_values
+from lsdb_ts.features.protocol import VALUE, unit_of_values
 from lsdb_ts.features.sets import FeatureSet
 from lsdb_ts.lightcurves.shape import BRIGHTNESS, Shape
-from lsdb_ts.schema import Roles, is_nested, unit_of, with_unit
+from lsdb_ts.schema import Roles, in_unit, is_nested, unit_of, with_unit
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Extraction:
             raise PlanError(f'"{column.name}" of {where} is {column.type} and not a light curve (a struct of lists)')
         shape = Shape.of(column)
         feature_set.require_second(shape.names)
+        maybe = [p.name for p in shape.parts if pa.types.is_string(p.type) or pa.types.is_dictionary(p.type)]
+        if shape.roles.band is None and maybe:
+            raise PlanError(
+                f'the part "{maybe[0]}" of {column.name} may be the band, and none is known: say so, '
+                f'{where}.with_roles("{column.name}", band="{maybe[0]}"), or drop it'
+            )
         for role in ("time", *BRIGHTNESS[shape.roles.flux is None]):
             if getattr(shape.roles, role) is not None:
                 shape.number(role, "features")

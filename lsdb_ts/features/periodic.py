@@ -1,7 +1,7 @@
 """Periods over all bands, and the Fourier series of each band at the best one.
 
 The search itself lives in ``kernels/periods/search.py``. An object that is not searched (too few epochs, or
-constant: see ``PeriodSearch``) has null in all of them.
+constant: see ``PeriodSearch``) has null in all of them but ``period_quality``, which says why.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Periodic:
     """What comes from the period search."""
 
     needs_period: ClassVar[bool] = True
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
 
 class _RankedPeriod(_Periodic):
@@ -118,14 +118,15 @@ class PeriodAlias5(_RankedAlias, ObjectFeature):
 
 
 class PeriodQuality(_Periodic, ObjectFeature):
-    """What makes the best period doubtful, as a sum of bits; 0 where nothing does.
+    """What makes the best period doubtful, as a sum of bits; 0 where nothing does; where it is null, why it is.
 
     1 few epochs, 2 few cycles seen, 4 the times repeat with it, 8 poor fit, 16 gap in phase, 32 a rival less than 20
-    times less probable, 64 at an end of the range, 128 may be noise, 256 shortest periods not searched
-    (``lsdb_ts.kernels.periods.aliases.Quality``).
+    times less probable, 64 at an end of the range, 128 may be white noise, 256 near the shortest searched, shorter ones
+    were not, 512 constant, not searched, 1024 may be red noise, 2048 twice the period is as good: its cycle may be one
+    of two eclipses (``lsdb_ts.kernels.periods.aliases.Quality``).
     """
 
-    name, unit, min_epochs, reference = "period_quality", "1", 3, _ALIASES
+    name, unit, min_epochs, reference = "period_quality", "1", 1, _ALIASES
 
     def compute(self, curves: LightCurves) -> NDArray[np.float64]:
         """Return the sums of bits."""
@@ -178,7 +179,10 @@ class PeriodPower(_Periodic, ObjectFeature):
 
 
 class PeriodFap(_Periodic, ObjectFeature):
-    """Probability that noise gives a power as high anywhere in the range: an upper limit for white noise."""
+    """Probability that white noise gives a power as high anywhere in the range: an upper limit.
+
+    Noise that is correlated in time gives high powers far more often: see bit 1024 of ``period_quality``.
+    """
 
     name, unit, min_epochs = "period_fap", "1", 3
     reference = "Baluev 2008, MNRAS 385, 1279"

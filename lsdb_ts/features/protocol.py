@@ -24,15 +24,13 @@ from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.features.curves import LightCurves
 from lsdb_ts.identity import code_of
 from lsdb_ts.lightcurves.shape import Shape
-from lsdb_ts.schema import in_njy
+from lsdb_ts.schema import VALUE
 
 FAMILIES = (
     "counts", "brightness", "variability", "shape", "trend", "stochastic", "transient",
     "colour", "multiband", "periodic", "folded", "dpdd", "fits", "detected", "rainbow", "process",
 )  # fmt: skip
 """The modules of this package that hold features."""
-VALUE = "value"
-"""Unit of a feature in the unit of the light curves: nJy, mag, ..."""
 _HOME = __name__.rpartition(".")[0]
 
 
@@ -210,25 +208,6 @@ class Alias(BandFeature):
         return self.feature.compute(curves)
 
 
-def in_unit(unit: str, of_values: str) -> str:
-    """Return the unit of a feature of values that have a unit of their own.
-
-    >>> in_unit("value/d", "nJy"), in_unit("value^2", "ct / s"), in_unit("d", "nJy")
-    ('nJy/d', '(ct / s)^2', 'd')
-
-    A number before the unit stays before the whole.
-
-    >>> in_unit("value/d", "36.3 nJy"), in_unit("value^2", "0.5 nJy")
-    ('36.3 nJy/d', '0.25 nJy^2')
-    """
-    number, _, name = of_values.partition(" ")
-    if VALUE in unit and in_njy(of_values) is not None and name:
-        scale = float(number) ** (2 if unit == f"{VALUE}^2" else 1)
-        return f"{scale:.12g} {unit.replace(VALUE, name)}"
-    whole = of_values if unit == VALUE or of_values.isalnum() else f"({of_values})"
-    return unit.replace(VALUE, whole)
-
-
 def unit_of_values(shape: Shape) -> str:
     """Return the unit of the fluxes or magnitudes that features are computed of.
 
@@ -237,10 +216,11 @@ def unit_of_values(shape: Shape) -> str:
     PlanError
         They are fluxes whose unit changes from epoch to epoch.
     """
-    if shape.scaled:
+    of_flux = shape.roles.flux is not None and shape.roles.flux_error is not None
+    if shape.scaled and of_flux:
         shape.compared("features")
-    brightness = shape.roles.flux or shape.roles.mag
-    return (shape.unit(brightness) if brightness else None) or VALUE
+    value = shape.roles.flux if of_flux else shape.roles.mag
+    return (shape.unit(value) if value else None) or VALUE
 
 
 def all_features() -> tuple[type[Feature], ...]:

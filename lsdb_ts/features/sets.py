@@ -56,7 +56,7 @@ class FeatureSet:
             raise PlanError("a feature set needs features; all_features() lists them")
         if not self.bands or len(set(self.bands)) < len(self.bands):
             raise PlanError(f"a feature set needs bands, each once; got {self.bands}")
-        if any(not band.strip() or "," in band for band in self.bands):
+        if any(not isinstance(band, str) or not band.strip() or "," in band for band in self.bands):
             raise PlanError(f'{self.bands} are no bands: give letters, "gr", or a list of names, ["g", "r"]')
         if "multiband" in self.bands:
             raise PlanError('a band cannot be called "multiband": that is the name of the column over all bands')
@@ -255,6 +255,8 @@ class FeatureSet:
         >>> both.name, len(both.features) == len(FeatureSet.fast("gr").features) + 12
         ('fast+fits', True)
         """
+        if not isinstance(other, FeatureSet):
+            return NotImplemented
         for what in ("bands", "search", "second"):
             mine, theirs = getattr(self, what), getattr(other, what)
             if mine != theirs and (what == "bands" or None not in (mine, theirs)):
@@ -400,6 +402,8 @@ def _require_whole(feature: Feature) -> None:
     lacking = [name for name in ("name", "unit", "min_epochs", "reference") if not hasattr(feature, name)]
     if lacking:
         raise PlanError(f"the feature {type(feature).__name__} lacks {', '.join(lacking)}: set them in its class")
+    if feature.stored not in (pa.float32(), pa.float64()):
+        raise PlanError(f"the feature {feature.name} is stored as {feature.stored}: need float32 or float64")
 
 
 def _ranged(search: PeriodSearch | None, period_range_days: tuple[float, float]) -> PeriodSearch:

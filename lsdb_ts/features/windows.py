@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.features.protocol import in_unit, unit_of_values
+from lsdb_ts.features.protocol import unit_of_values
 from lsdb_ts.features.sets import FeatureSet
 from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary
-from lsdb_ts.schema import unit_of, with_role, with_unit
+from lsdb_ts.schema import in_unit, unit_of, with_role, with_unit
 
 _MOST_OVERLAPS = 1000
 _TIME, _COUNT = "time", "n_epochs"

@@ -31,7 +31,7 @@ class Bin(Step):
 
     width_days: float
     origin_mjd: float = 0.0
-    """Where a bin begins: ``[origin + k width, origin + (k + 1) width)``."""
+    """Where a bin begins: ``[origin + k width, origin + (k + 1) width)``, in the days of the times."""
     nights: bool = False
     """Whether the origin is in MJD also where the times are JD."""
 

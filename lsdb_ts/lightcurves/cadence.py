@@ -16,7 +16,7 @@ from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary
-from lsdb_ts.schema import FIRST_JD, FIRST_MJD, JD_OF_MJD, LAST_MJD, with_unit
+from lsdb_ts.schema import JD_OF_MJD, are_mjd, with_unit
 
 _NIGHT_GAP_DAYS = 0.5
 _DAYS = ("duration", "median_gap", "longest_gap", "median_season", "longest_season")
@@ -40,10 +40,11 @@ def in_mjd(time: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Other times stay as they are, and are warned of: where their days begin, nobody knows.
     """
-    found = np.where(time > FIRST_JD, time - JD_OF_MJD, time)
-    if found.size and not np.any((found > FIRST_MJD) & (found < LAST_MJD)):
+    found = np.where(are_mjd(time - JD_OF_MJD), time - JD_OF_MJD, time)
+    known = found[np.isfinite(found)]
+    if known.size and not are_mjd(known).any():
         warnings.warn(
-            f"times such as {found[0]:g} are neither MJD nor JD, so nights may be cut at midnight: bin them with "
+            f"times such as {known[0]:g} are neither MJD nor JD, so nights may be cut at midnight: bin them with "
             f"bin(1.0, origin_mjd=...), a time at noon",
             stacklevel=2,
         )

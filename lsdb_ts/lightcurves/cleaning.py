@@ -8,7 +8,7 @@ import numpy as np
 
 from lsdb_ts.errors import PlanError
 from lsdb_ts.kernels.curves.cleaning import Centre, clipped, polynomial_trend, running_median
-from lsdb_ts.lightcurves.curves import Curves, floating, nullable
+from lsdb_ts.lightcurves.curves import Curves, as_numbers, floating, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Choice, Step, union
 
@@ -56,9 +56,11 @@ class SigmaClip(Choice):
         value, error = curves.shape.brightness("sigma_clip")
         rows, offsets = curves.groups(curves.shape.roles.band)
         errors = curves.errors(error if self.about == "weighted" else None)
-        outlier = clipped(curves.numbers(value)[rows], errors[rows], offsets, self._limits, self.about, self.rounds)
-        keep = np.ones(curves.n_epochs, np.bool_)
-        keep[rows] = ~outlier
+        values = curves.numbers(value)
+        outlier = clipped(values[rows], errors[rows], offsets, self._limits, self.about, self.rounds)
+        # What stands for a missing magnitude is an outlier, too.
+        keep = np.isfinite(values) | ~np.isfinite(as_numbers(curves.parts[value]))
+        keep[rows] &= ~outlier
         return curves.keep(keep)
 
 

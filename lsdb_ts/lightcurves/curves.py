@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.shape import Shape
-from lsdb_ts.schema import NO_MAGNITUDE
+from lsdb_ts.schema import NO_MAGNITUDE, are_magnitudes
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class Curves:
     def numbers(self, part: str) -> NDArray[np.float64]:
         """Return a part as float64, with NaN for null, and for what stands in the place of a magnitude: 99, -999."""
         found = as_numbers(self.parts[part])
-        if part in (self.shape.roles.mag, self.shape.roles.limit):
+        if part in (self.shape.roles.mag, self.shape.roles.limit) and are_magnitudes(self.shape.unit(part)):
             return np.where(np.abs(found) < NO_MAGNITUDE, found, np.nan)
         return found
 

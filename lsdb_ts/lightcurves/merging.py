@@ -15,7 +15,7 @@ from lsdb_ts.lightcurves.curves import Curves
 from lsdb_ts.lightcurves.pipeline import Pipeline
 from lsdb_ts.lightcurves.shape import BRIGHTNESS, Shape
 from lsdb_ts.lightcurves.step import Step, union
-from lsdb_ts.schema import Roles, plain, unit_of
+from lsdb_ts.schema import Roles, in_njy, plain, unit_of
 
 SOURCE = "source"
 """Part that tells which column an epoch comes from."""
@@ -46,6 +46,12 @@ class Merge(Step):
             raise PlanError(
                 f"merge: {self.labels[0]} and {self.labels[1]} share neither fluxes nor magnitudes: convert one "
                 f"with .to_flux() or .to_magnitude() first"
+            )
+        known = {in_njy(side.unit(side.roles.flux)) is not None for side in (before, theirs) if side.roles.flux}
+        if len(known) > 1 and not any(side.scaled for side in (before, theirs)):
+            raise PlanError(
+                f"merge: the fluxes of one of {self.labels[0]} and {self.labels[1]} are of a known unit, and those of "
+                f"the other are not: bring it to nJy with .to_flux(zero_point=...) first"
             )
         scaled = [side.scaled for side in (before, theirs) if side.roles.flux is not None]
         if len(set(scaled)) > 1:

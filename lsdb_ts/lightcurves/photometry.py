@@ -14,7 +14,7 @@ from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.step import Step, union
-from lsdb_ts.schema import AB_NJY, IN_NJY, in_njy, with_unit
+from lsdb_ts.schema import AB_NJY, IN_NJY, are_magnitudes, in_njy, with_unit
 
 _POGSON = 2.5 / np.log(10)
 FLUX, FLUX_ERROR, MAG, MAG_ERROR, LIMIT = "flux", "flux_error", "mag", "mag_error", "limit"
@@ -35,6 +35,7 @@ class ToMagnitude(Step):
     """Standard errors above which an epoch would have been a detection."""
 
     def __post_init__(self) -> None:
+        _check(self.zero_point)
         if self.limit_sigma is not None and not self.limit_sigma > 0:
             raise PlanError(f"the limit is a positive number of standard errors, and not {self.limit_sigma}")
 
@@ -100,10 +101,17 @@ class ToFlux(Step):
 
     zero_point: float | None = None
 
+    def __post_init__(self) -> None:
+        _check(self.zero_point)
+
     def _sources(self, before: Shape) -> tuple[str, str | None, str | None]:
         """Return the parts of values, errors and zero points."""
         value, error = before.brightness("to_flux")
         if before.roles.flux is None:
+            if self.zero_point is not None:
+                raise PlanError(f'to_flux: "{value}" are magnitudes, of which no zero point is to be told')
+            if not are_magnitudes(before.unit(value)):
+                raise PlanError(f'to_flux: "{value}" are in {before.unit(value)}: bring them to mag first, with assign')
             return value, error, None
         return value, error, _point(before, value, self.zero_point, "to_flux")
 
@@ -143,6 +151,11 @@ class ToFlux(Step):
                 scale = 10 ** (0.4 * (AB_NJY - z))
                 made |= {n: v * scale for n, v in ((FLUX, x), (FLUX_ERROR, e)) if v is not None}
         return _exchanged(curves, made, shape)
+
+
+def _check(zero_point: float | None) -> None:
+    if zero_point is not None and not (isinstance(zero_point, int | float) and math.isfinite(zero_point)):
+        raise PlanError(f"a zero point is the AB magnitude of a flux of 1, and not {zero_point!r}")
 
 
 def _point(shape: Shape, flux: str, given: float | None, verb: str) -> str | None:

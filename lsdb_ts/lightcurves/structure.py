@@ -13,7 +13,7 @@ from lsdb_ts.kernels.curves.within import order_within
 from lsdb_ts.lightcurves.curves import Curves, nullable
 from lsdb_ts.lightcurves.shape import Shape
 from lsdb_ts.lightcurves.summary import Summary
-from lsdb_ts.schema import with_unit
+from lsdb_ts.schema import VALUE, in_unit, with_unit
 
 _SQUARED = "basic"
 
@@ -44,7 +44,7 @@ class StructureFunction(Summary):
         unit = before.unit(value)
         told = pa.field("structure", pa.list_(pa.float64()))
         if unit is not None:
-            told = with_unit(told, f"{unit}2" if self.estimator == _SQUARED else unit)
+            told = with_unit(told, in_unit(f"{VALUE}^2" if self.estimator == _SQUARED else VALUE, unit))
         lag = with_unit(pa.field("lag_days", pa.list_(pa.float64())), "d")
         return pa.struct([lag, told, pa.field("pairs", pa.list_(pa.int64()))])
 

@@ -166,7 +166,7 @@ class Assign(OnColumns):
 
 
 @dataclass(frozen=True, eq=False)
-class Tag(Unary):
+class Tag(OnColumns):
     """The same rows, with what some columns, or some parts of a nested one, are."""
 
     roles: Roles

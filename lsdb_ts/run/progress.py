@@ -18,7 +18,7 @@ from typing import Any, Self
 
 INTERVAL_S = 30.0
 """Where there is no terminal, a line is written this often."""
-_COMPILING = "compiling once"
+_COMPILING = "compiling"
 
 
 class Show(enum.Enum):
@@ -187,7 +187,7 @@ class _Lines:
     def compiles(self, begins: bool) -> None:
         if begins and not self.compiled:
             self.compiled = True
-            log(f"{self.name}: {_COMPILING}, after installation")
+            log(f"{self.name}: {_COMPILING}, as it does once")
 
     def _count(self) -> str:
         return f"{self.done:,}{'' if self.total is None else f' of {self.total:,}'} {self.unit}".rstrip()

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lsdb_ts.schema import FIRST_JD, FIRST_MJD, HEALPIX, JD_OF_MJD, LAST_MJD, Roles, is_nested
+from lsdb_ts.schema import HEALPIX, JD_OF_MJD, Roles, are_mjd, is_nested
 from lsdb_ts.sky.layout import Layout
 from lsdb_ts.sky.pixel import MAX_ORDER
 from lsdb_ts.store.hats import BUILDER
@@ -138,8 +138,8 @@ def _observed(schema: pa.Schema, statistics: Statistics) -> dict[str, Any]:
 def _times(limits: tuple[Any, Any] | None) -> dict[str, Any]:
     if limits is None or not all(isinstance(time, int | float) for time in limits):
         return {}
-    first, last = (time - JD_OF_MJD if time > FIRST_JD else time for time in limits)
-    return {"t_min": first, "t_max": last} if FIRST_MJD <= first <= last <= LAST_MJD else {}
+    first, last = (time - JD_OF_MJD if are_mjd(time - JD_OF_MJD) else time for time in limits)
+    return {"t_min": first, "t_max": last} if are_mjd(first) and are_mjd(last) else {}
 
 
 def finish_collection(

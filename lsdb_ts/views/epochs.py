@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.schema import (
     AB_NJY,
-    FIRST_JD,
-    FIRST_MJD,
-    LAST_MJD,
+    JD_OF_MJD,
     NO_MAGNITUDE,
     Roles,
+    are_mjd,
     find,
     in_njy,
     unit_of,
@@ -205,7 +204,7 @@ def time_scale(time_days: NDArray[np.float64]) -> str:
     """
     finite = time_days[np.isfinite(time_days)]
     middle = float(np.median(finite)) if finite.size else 0.0
-    return "MJD" if FIRST_MJD <= middle <= LAST_MJD else "JD" if middle > FIRST_JD else ""
+    return "MJD" if are_mjd(middle) else "JD" if are_mjd(middle - JD_OF_MJD) else ""
 
 
 @dataclass(frozen=True, eq=False)

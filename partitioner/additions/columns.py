@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lsdb_ts.errors import PlanError, SchemaError, did_you_mean
-from lsdb_ts.schema import HEALPIX, unit_of
+from lsdb_ts.schema import HEALPIX, in_njy, unit_of
 from partitioner.additions.archive import Archive
 from partitioner.additions.report import ColumnNote
 from partitioner.inputs.readers.reader import Contents
@@ -181,7 +181,9 @@ class _Fit:
     def _is_cast(self, path: str, column: pa.Field, known: pa.Field) -> bool:
         """Tell whether a column has to be converted; raises SchemaError where nobody allows that."""
         unit, wanted = unit_of(column), unit_of(known)
-        if unit is not None and wanted is not None and not _same_unit(unit, wanted):
+        # A number stands in the unit where the survey told the zero point of all files, whatever these say.
+        told = wanted is not None and " " in wanted and in_njy(wanted) is not None and in_njy(unit) is None
+        if unit is not None and wanted is not None and not told and not _same_unit(unit, wanted):
             raise SchemaError(
                 f'the column "{column.name}" is in "{unit}" in {path} and in "{wanted}" among the rows of '
                 f'{self._here}: write the file again in "{wanted}"'

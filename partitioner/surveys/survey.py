@@ -256,6 +256,8 @@ def _roles(section: Section) -> tuple[dict[str, str], dict[str, tuple[str, ...]]
     section.knows(Roles.names())
     fixed = section.content.get("zero_point")
     zero_point = section.number("zero_point", (int, float), -100, None) if isinstance(fixed, int | float) else None
+    if zero_point is not None and zero_point > 100:
+        raise PlanError(f"{section.where} zero_point must be an AB magnitude, or a column; got {zero_point!r}")
     named = {role: value for role, value in section.content.items() if role != "zero_point" or zero_point is None}
     given = {role: section.text(role) for role, value in named.items() if not isinstance(value, list)}
     return given, {role: section.names(role) for role in named if role not in given}, zero_point

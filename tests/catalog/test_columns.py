@@ -421,3 +421,17 @@ def test_roles_may_be_said_of_columns_and_of_parts(tmp_path):
         plain.with_roles("star", time="MJD")
     with pytest.raises(PlanError, match='there is no role "tme"'):
         lt.from_dataframe(pd.DataFrame({"ra": [1.0], "dec": 2.0}), roles={"tme": "t"})
+
+
+def test_ids_are_found_in_the_index_also_where_roles_were_said(tmp_path):
+    stored = on_disk(tmp_path, TABLE, "objects", 50)
+    told = stored.with_roles(mag="mag")
+    assert told.plan.count == stored.plan.count == N
+    with pytest.raises(PlanError, match="which columns are the positions is told where"):
+        stored.with_roles(ra="n")
+    with pytest.raises(PlanError, match='"mag" cannot play two roles'):
+        stored.with_roles(mag="mag", flux="mag")
+    with pytest.raises(PlanError, match="is played by a column"):
+        stored.with_roles(time=5)
+    with pytest.raises(PlanError, match='cannot both be called "l"'):
+        stored.galactic("l", "l")

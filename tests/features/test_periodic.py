@@ -6,7 +6,7 @@ import pytest
 
 from lsdb_ts.features import FeatureSet, all_features
 from lsdb_ts.features.periodic import Period
-from lsdb_ts.kernels.periods.aliases import Alias
+from lsdb_ts.kernels.periods.aliases import Alias, Quality
 from lsdb_ts.kernels.periods.search import PeriodSearch
 
 QUICK = PeriodSearch(period_range_days=(0.2, 5.0), max_frequencies=30_000)
@@ -44,7 +44,8 @@ def found(nested_curves):
 def test_pulsators_and_binaries_have_their_periods_and_all_else_is_null(found):
     assert found[0]["features_multiband"]["period"] == pytest.approx(0.613, rel=1e-4)
     assert found[1]["features_multiband"]["period"] == pytest.approx(1.234, rel=1e-4)
-    for row in found[2:]:
+    for row, why in zip(found[2:], (Quality.CONSTANT, Quality.FEW_EPOCHS), strict=True):
+        assert row["features_multiband"].pop("period_quality") == why
         assert all(value is None for struct in row.values() for value in struct.values())
 
 

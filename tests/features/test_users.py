@@ -188,3 +188,15 @@ def test_a_feature_that_lacks_something_says_what():
 def test_what_is_no_extractor_is_refused():
     with pytest.raises(PlanError, match="is no extractor of the light-curve package"):
         from_light_curve(object())
+
+
+def test_a_feature_is_stored_as_a_float():
+    import pyarrow as pa
+
+    class Flag(ThreeMeans):
+        """A flag."""
+
+        stored = pa.bool_()
+
+    with pytest.raises(PlanError, match="three_means is stored as bool: need float32 or float64"):
+        FeatureSet.of([Flag], "gr")

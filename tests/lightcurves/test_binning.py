@@ -137,3 +137,10 @@ def test_fluxes_of_different_zero_points_are_not_averaged():
 def test_a_width_is_positive_and_finite(width):
     with pytest.raises(PlanError, match="positive width"):
         Bin(width)
+
+
+def test_what_stands_for_a_missing_magnitude_is_clipped():
+    like = shape({"mjd": pa.float64(), "m": pa.float64(), "e": pa.float64()}, Roles(time="mjd", mag="m", mag_error="e"))
+    epochs = [{"mjd": float(i), "m": m, "e": 0.1} for i, m in enumerate([20.0, 99.0, 20.1, -999.0, 19.9, None])]
+    (found,) = after(SigmaClip(), [epochs], like)
+    assert [e["m"] for e in found] == [20.0, 20.1, 19.9, None]

@@ -9,7 +9,7 @@ import pytest
 from lsdb_ts.errors import PlanError
 from lsdb_ts.lightcurves.photometry import ToFlux, ToMagnitude
 from lsdb_ts.lightcurves.shape import Shape
-from lsdb_ts.schema import Roles
+from lsdb_ts.schema import Roles, in_njy, with_unit
 from tests.lightcurves.curvecases import KINDS, after, awkward, close, each, number, shape
 
 CURVES = awkward(5)
@@ -157,3 +157,18 @@ def test_what_cannot_be_converted_is_told():
         ToMagnitude(limit_sigma=5.0).shape(shape(roles=Roles(time="time", flux="psfFlux")))
     with pytest.raises(PlanError, match='the role "flux"'):
         ToFlux().shape(shape(roles=Roles(time="time")))
+
+
+def test_zero_points_and_units_that_make_no_sense_are_refused():
+    kinds = {"mjd": pa.float64(), "m": pa.float64()}
+    like = Shape(
+        (pa.field("mjd", pa.float64()), with_unit(pa.field("m", pa.float64()), "mmag")), Roles(time="mjd", mag="m")
+    )
+    with pytest.raises(PlanError, match='"m" are in mmag'):
+        ToFlux().shape(like)
+    with pytest.raises(PlanError, match='"m" are magnitudes, of which no zero point'):
+        ToFlux(25.0).shape(shape(kinds, Roles(time="mjd", mag="m")))
+    for wrong in (math.nan, math.inf, "zp"):
+        with pytest.raises(PlanError, match="a zero point is the AB magnitude"):
+            ToMagnitude(zero_point=wrong)
+    assert [in_njy(text) for text in ("nan nJy", "0 nJy", "-5 nJy", "x nJy")] == [None] * 4

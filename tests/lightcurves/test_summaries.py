@@ -92,7 +92,7 @@ def test_structure_functions_are_those_of_all_pairs():
 
 def test_a_structure_function_has_units_and_needs_edges_and_a_known_estimator():
     assert unit_of(StructureFunction((0.0, 1.0)).type(shape()).field("structure")) == "nJy"
-    assert unit_of(StructureFunction((0.0, 1.0), "basic").type(shape()).field("structure")) == "nJy2"
+    assert unit_of(StructureFunction((0.0, 1.0), "basic").type(shape()).field("structure")) == "nJy^2"
     assert StructureFunction((0.0, 1.0)).inputs(shape()) == ("time", "psfFlux", "psfFluxErr")
     no_errors = shape(roles=Roles(time="time", flux="psfFlux"))
     assert StructureFunction((0.0, 1.0)).inputs(no_errors) == ("time", "psfFlux")

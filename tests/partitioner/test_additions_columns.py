@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+import lsdb_ts as lt
 from lsdb_ts.cli import app
 from lsdb_ts.errors import InputError, PlanError, SchemaError
-from lsdb_ts.schema import unit_of, with_unit
+from lsdb_ts.schema import in_njy, unit_of, with_unit
 from lsdb_ts.store.hats import open_hats
 from lsdb_ts.store.read import read_rows
 from partitioner import Survey, run, verify
@@ -238,3 +239,35 @@ def test_a_dry_run_on_the_command_line(archive, night, tmp_path):
     assert digest(archive) == before
     append(archive, {"source": [file]})
     assert "nothing new" in CliRunner().invoke(app, ["append", str(archive), f"source={file}", "--dry-run"]).output
+
+
+def test_the_zero_point_of_a_survey_holds_for_new_files_whatever_they_say(tmp_path):
+    def raw_files(folder: Path, first: int) -> Path:
+        folder.mkdir()
+        stars = pa.table({"id": np.arange(4) + 1, "ra": [10.0, 11.0, 12.0, 13.0], "dec": [0.0, 1.0, 2.0, 3.0]})
+        flux = with_unit(pa.field("flux", pa.float64()), "adu")
+        epochs = pa.table(
+            {"id": np.arange(4) + 1, "epoch_id": np.arange(4) + first, "mjd": np.arange(4) + 6e4, "flux": [1.0] * 4}
+        )
+        pq.write_table(stars, folder / "stars.parquet")
+        pq.write_table(epochs.set_column(3, flux, epochs["flux"]), folder / "epochs.parquet")
+        return folder
+
+    survey = raw_files(tmp_path / "raw", 1) / "survey.toml"
+    survey.write_text("""
+        name = "counts"
+        [tables.object]
+        files = "stars.parquet"
+        roles = { id = "id", ra = "ra", dec = "dec" }
+        nest = { source = "lc" }
+        [tables.source]
+        files = "epochs.parquet"
+        roles = { id = "epoch_id", parent_id = "id", time = "mjd", flux = "flux", zero_point = 25.0 }
+        """)
+    run(Survey.read(survey), tmp_path / "counts")
+    night = raw_files(tmp_path / "night", 101) / "epochs.parquet"
+    assert append(tmp_path / "counts", {"source": [str(night)]}).tables[0].added == 4
+    stars = lt.open_catalog(tmp_path / "counts")
+    assert in_njy(unit_of(stars.schema.field("lc").type.field("flux"))) == pytest.approx(10**2.56)
+    magnitudes = stars.curves("lc").to_magnitude().assign().compute()["lc.mag"]
+    assert magnitudes.to_numpy().tolist() == pytest.approx([25.0] * 8)

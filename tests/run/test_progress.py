@@ -60,14 +60,14 @@ def test_people_are_told_while_kernels_are_compiled(capsys, monkeypatch):
         compiled()
         compiled()
     first, last = capsys.readouterr().err.splitlines()
-    assert first.endswith("features: compiling once, after installation")
+    assert first.endswith("features: compiling, as it does once")
     assert "features: 0 of 3 pixels" in last
     monkeypatch.setattr(progress, "watched", lambda: True)
     seen = []
     monkeypatch.setattr("rich.progress.Progress.update", lambda bar, task, description: seen.append(description))
     with stage("features", 3, "pixels"):
         compiled()
-    assert seen == ["compiling once", "compiling once", "features"]
+    assert seen == ["compiling", "compiling", "features"]
 
 
 def test_a_choice_holds_for_what_runs_inside_and_silence_wins():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lsdb_ts.errors import PlanError
-from lsdb_ts.plan.columns import Assign, Rename, Select
+from lsdb_ts.plan.columns import Assign, Rename, Select, Tag
 from lsdb_ts.plan.demand import Demand, common
 from lsdb_ts.plan.forecast import Forecast
 from lsdb_ts.plan.functions.apply import Extend
@@ -108,7 +108,7 @@ def home_of(node: Node, column: str) -> tuple[Source, str] | None:
         return None
     if isinstance(node, Extend) and column in {made.name for made in node.added}:
         return None
-    if isinstance(node, Select | Assign | Filter | FilterEpochs | Cut | Pick | Sample | Extend | Lookup):
+    if isinstance(node, Select | Assign | Tag | Filter | FilterEpochs | Cut | Pick | Sample | Extend | Lookup):
         return home_of(node.child, column)
     if isinstance(node, Nest) and column != node.curves.nested:
         return home_of(node.left, column)

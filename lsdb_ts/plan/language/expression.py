@@ -14,7 +14,6 @@ import copy
 import datetime
 import decimal
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,6 +31,8 @@ from lsdb_ts.plan.language.types import computed
 from lsdb_ts.schema import find, is_nested, project, require
 from lsdb_ts.store.read import Bounds
 
+_SHORT_TEXT = 40
+"""Letters of a value that is shown."""
 _SHORT = 20
 """Up to so many values of a list stand in the text; longer ones are a variable."""
 
@@ -89,8 +90,14 @@ class Expression:
         >>> Expression.parse("mag < @faint and id in @known", {"faint": 20, "known": range(1000)}).told
         'mag < 20 and id in @known'
         """
-        short = {n: repr(v) for n, v in self.variables if isinstance(v, str | int | float)}
-        return re.sub(r"@(\w+)", lambda found: short.get(found[1], found[0]), self.text)
+        values = ((n, v) for n, v in self.variables if isinstance(v, str | int | float))
+        short = {f"@{n}": v for n, v in values if len(repr(v)) <= _SHORT_TEXT}
+
+        class Told(ast.NodeTransformer):
+            def visit_Name(self, node: ast.Name) -> ast.expr:
+                return ast.Constant(short[node.id]) if node.id in short else node
+
+        return written(Told().visit(copy.deepcopy(self.tree)))
 
     @property
     def tree(self) -> ast.expr:
