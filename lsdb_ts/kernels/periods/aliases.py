@@ -16,6 +16,10 @@ _DAY_WIDTH = 2.0 / YEAR_DAYS
 """Day aliases lie around whole cycles a day and a sidereal day, with those of the year beside them."""
 _DAYS, _YEARS = 3, 2
 """Highest multiples looked for."""
+_SLOW = 0.01
+"""What is slower than this, in cycles a day, has its day aliases at whole cycles a day."""
+_COARSEST = 0.1
+"""However short the baseline, a frequency farther from a whole one is not near it."""
 
 
 class Alias(enum.IntEnum):
@@ -43,11 +47,12 @@ class Quality(enum.IntFlag):
     """What makes a period doubtful; bits of the feature ``period_quality``, 0 where nothing does."""
 
     FEW_EPOCHS = 1
-    """Fewer than 40 epochs, all bands together."""
+    """Fewer than 40 epochs, all bands together; where the period is null, too few to search."""
     SHORT_BASELINE = 2
-    """Fewer than 3 cycles were seen."""
+    """Fewer than 3 cycles were seen; where the period is null, none of the shortest period."""
     WINDOW = 4
-    """The times themselves repeat with this period (or half of it): their spectral window is above 0.3 there."""
+    """The times themselves repeat with this period (or half of it): their spectral window is above 0.3 there. So it may
+    be near a whole number of cycles a day, where variation slower than 100 days has its aliases."""
     POOR_FIT = 8
     """The series leaves more than half of the intrinsic scatter over."""
     PHASE_GAP = 16
@@ -57,9 +62,17 @@ class Quality(enum.IntFlag):
     EDGE = 64
     """The period is at an end of the range that was searched."""
     FALSE_ALARM = 128
-    """Noise gives so high a peak with a probability of more than 0.001."""
+    """White noise gives so high a peak with a probability of more than 0.001."""
     GRID_CUT = 256
-    """The grid had not points enough for the shortest periods."""
+    """The grid had not points enough for the shortest periods, and this one is less than twice the shortest searched.
+    Periods shorter than the grid's have aliases anywhere: ``period_n_frequencies`` at its limit tells of a cut."""
+    CONSTANT = 512
+    """The object does not vary beyond its errors, and was not searched: the period is null."""
+    RED_NOISE = 1024
+    """What the series leaves over is correlated from night to night, and noise so correlated gives so high a peak with
+    a probability of more than 0.001."""
+    DOUBLE = 2048
+    """The cycle can be one of two equal eclipses, or of a pair in contact: twice the period is as good."""
 
 
 def alias_classes(period_days: ArrayLike, baseline_days: ArrayLike) -> NDArray[np.int64]:
@@ -121,6 +134,25 @@ def window_power(t, w, frequency):  # type: ignore[no-untyped-def]
         s += w[i] * math.sin(angle)
         W += w[i]
     return (c * c + s * s) / (W * W)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def day_window(t, w, frequency):  # type: ignore[no-untyped-def]
+    """Return the highest spectral window near the whole number of cycles a day that a frequency is near; 0 elsewhere.
+
+    Near is what slow variation has its aliases at; solar and sidereal days, and a year beside them, are tried.
+
+    >>> nights = np.arange(300.0)
+    >>> [round(float(day_window(nights, np.ones(300), f)), 1) for f in (1.004, 1.5, 2.99)]
+    [1.0, 0.0, 1.0]
+    """
+    whole, near = round(frequency), min(_SLOW + 1.5 / max(t.max() - t.min(), 1e-3), _COARSEST)
+    if whole < 1 or not -near < frequency - whole < near + whole / YEAR_DAYS:
+        return 0.0
+    highest = 0.0
+    for k in range(-_YEARS, whole + _YEARS + 1):
+        highest = max(highest, window_power(t, w, whole + k / YEAR_DAYS))
+    return highest
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
 
+_NIGHT_DAYS = 0.5
+
 
 def false_alarm_probability(
     power: ArrayLike,
-    max_frequency: float,
+    max_frequency: ArrayLike,
     time_std_days: ArrayLike,
     n_epochs: ArrayLike,
     n_bands: ArrayLike = 1,
@@ -38,7 +42,7 @@ def false_alarm_probability(
     ----------
     power : array_like
         Highest power of each object, 0 to 1.
-    max_frequency : float
+    max_frequency : array_like
         Highest frequency searched, in cycles per day; the lowest is near 0.
     time_std_days : array_like
         Weighted standard deviation of the epochs in days.
@@ -66,7 +70,12 @@ def false_alarm_probability(
     enough = free > d + 1.0
     free = np.where(enough, free, d + 2.0)
     harmonic = np.sqrt((n_harmonics + 1.0) * (2.0 * n_harmonics + 1.0) / 6.0)
-    width = max_frequency * harmonic * np.sqrt(4.0 * np.pi) * np.asarray(time_std_days, dtype=float)
+    width = (
+        np.asarray(max_frequency, dtype=float)
+        * harmonic
+        * np.sqrt(4.0 * np.pi)
+        * np.asarray(time_std_days, dtype=float)
+    )
     scale = np.exp(gammaln(free / 2.0) - gammaln(d / 2.0) - gammaln((free - d + 1.0) / 2.0))
     tau = width * scale * z ** ((d - 1.0) / 2.0) * (1.0 - z) ** ((free - d - 1.0) / 2.0)
     single = betainc((free - d) / 2.0, d / 2.0, 1.0 - z)
@@ -133,3 +142,30 @@ def _effective(residuals, weights, offsets, n_bands):  # type: ignore[no-untyped
         effective[o] = max(n * (1.0 - rho) / (1.0 + rho), float(bands))
         white[o] = rho * rho * pairs < 9.0
     return effective, white
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def nightly_correlation(t, x, w, offsets):  # type: ignore[no-untyped-def]
+    """Return how correlated the first value of a night is with that of the next, bands together, and the pairs.
+
+    Within a night all that a model lacks is correlated, so a night counts once; it ends half a day after its first
+    epoch. Each band is sorted by time.
+
+    >>> rho, pairs = nightly_correlation(np.arange(5.0), np.array([1.0, 1, 1, -1, -1]), np.ones(5), np.array([0, 5]))
+    >>> round(float(rho), 2), pairs
+    (0.47, 4)
+    """
+    together, alone, pairs = 0.0, 0.0, 0
+    for b in range(offsets.size - 1):
+        W, R, here = 0.0, 0.0, offsets[b]
+        for i in range(offsets[b], offsets[b + 1]):
+            W += w[i]
+            R += w[i] * x[i]
+        for i in range(offsets[b] + 1, offsets[b + 1]):
+            if t[i] - t[here] > _NIGHT_DAYS:
+                a, z = x[here] - R / W, x[i] - R / W
+                together += math.sqrt(w[here] * w[i]) * a * z
+                alone += 0.5 * (w[here] * a * a + w[i] * z * z)
+                pairs += 1
+                here = i
+    return min(max(together / alone, 0.0), 1.0) if alone > 0.0 else 0.0, pairs

@@ -16,7 +16,6 @@ from lsdb_ts.errors import InputError
 from lsdb_ts.kernels.curves.ranked import middle_of
 from lsdb_ts.kernels.curves.statistics import check_bands, check_each, check_lengths
 from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior
-from lsdb_ts.kernels.periods.refinement import polish
 
 FOLD_STATISTICS = (
     "psi_cs", "psi_eta", "psi_cs_2p", "psi_eta_2p", "lafler_kinman", "p2p_2p_ratio", "p2p_p_ratio", "phase_gap",
@@ -26,6 +25,7 @@ FOLD_STATISTICS = (
 _OWN_HARMONICS = 2
 _OWN_STEP = 0.1
 """First step of the search for a band's own period, in units of 1 / baseline."""
+_POLISH_ROUNDS, _POLISH_SHRINK = 3, 0.35
 
 
 def fold_statistics(
@@ -223,6 +223,30 @@ def _own_periods(curves, periods, min_epochs, found):  # type: ignore[no-untyped
                     continue
                 f = 1.0 / periods[place, k]
                 value = log_evidence(curve[0], curve[1], curve[2], curve[3], f, prior)
-                f, value = polish(curve, f, value, min(_OWN_STEP / t.max(), 0.5 * f), (0.25 * f, 4.0 * f), prior)
+                f, value = _polish(curve, f, value, min(_OWN_STEP / t.max(), 0.5 * f), (0.25 * f, 4.0 * f), prior)
                 if value > best:
                     best, found[place, b] = value, 1.0 / f
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _polish(curves, f, e, width, limits, prior):  # type: ignore[no-untyped-def]
+    """Return the local maximum of the evidence near f, by parabolas through three points, and its evidence."""
+    t, x, w, offsets = curves
+    for _ in range(_POLISH_ROUNDS):
+        low, high = max(f - width, limits[0]), min(f + width, limits[1])
+        below, above = log_evidence(t, x, w, offsets, low, prior), log_evidence(t, x, w, offsets, high, prior)
+        bend = below - 2.0 * e + above
+        if bend < 0.0:
+            top = min(max(f + 0.5 * width * (below - above) / bend, low), high)
+            summit = log_evidence(t, x, w, offsets, top, prior)
+        else:
+            top, summit = f, e
+        if summit >= max(below, above):
+            if summit >= e:
+                f, e = top, summit
+        elif below > max(e, above):
+            f, e = low, below
+        elif above > e:
+            f, e = high, above
+        width *= _POLISH_SHRINK
+    return f, e

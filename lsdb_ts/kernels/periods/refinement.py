@@ -14,6 +14,7 @@ import math
 import numba
 import numpy as np
 
+from lsdb_ts.kernels.periods.eclipses import eclipses, farthest, series_at
 from lsdb_ts.kernels.periods.fourier import log_evidence, residuals, series_prior
 from lsdb_ts.kernels.periods.likelihood import seasons, student_evidence
 from lsdb_ts.kernels.periods.templates import MAGNITUDES_A_FLUX, expected_shape
@@ -30,14 +31,6 @@ _HALVED = 5
 """Leaders that are tried with all models in any case, and also at twice their period."""
 _SIZES = 0.3
 """Prior standard deviation of how far the sizes of even and odd cycles are from their mean, relative to it."""
-_DETACHED, _CONTACT = 6.0, 14.0
-"""Added to the log odds of twice a period where its cycle looks like an eclipse, or like one of a pair in contact."""
-_DIP_DEPTH, _CONTACT_DEPTH, _DEEP = 1.3, 1.12, 2.5
-"""Least depth of an eclipse, and of one in contact, in units of the height on the other side; the latter's most."""
-_DIP_SKEW, _CONTACT_SKEW = 0.1, 0.01
-"""Most of it that is not the same before and after."""
-_SHAPE_STEPS = 64
-"""Phases at which the deepest point of a series is sought."""
 _VISIT_DAYS = 0.01
 """Measurements so close are of one visit: what the model lacks, they lack together, so they count as one."""
 _DISTINCT = 1.0
@@ -46,7 +39,6 @@ _ROUNDS, _MORE_ROUNDS, _SIZE_ROUNDS = 6, 8, 4
 """Rounds of fitting the noise: with one model, with all of them, and with cycles of two sizes."""
 _SIZES_FITTED = 2
 """Times the two sizes are fitted."""
-_POLISH_ROUNDS, _POLISH_SHRINK = 3, 0.35
 _NO_SHAPE = (np.zeros(0), np.zeros((0, 0)))
 """Where nothing is known of the shape."""
 
@@ -77,6 +69,8 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
     -------
     frequency, jitter : float
         Of the best one; frequency 0 where there is none.
+    may_double : bool
+        Whether the best one's cycle can be one of two equal eclipses; False where kinds of stars are expected.
     """
     t, x, variances, offsets = data
     n_harmonics, orders, floor, double_odds, season_phase, kinds, unit, amplitude, is_flux = how
@@ -84,8 +78,8 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
     baseline = t.max()
     width = _LOCAL_STEP / (n_harmonics * baseline)
     w = 1.0 / (variances + floor * floor)
-    found = _local_search((t, x, w, offsets), centres, (step, width), limits, prior)
-    leaders = _leading(found, _DISTINCT / baseline)
+    near_peaks = _local_search((t, x, w, offsets), centres, (step, width), limits, prior)
+    leaders = _leading(near_peaks, _DISTINCT / baseline)
     n, n_bands = leaders.size, offsets.size - 1
     frequency, odd, jitter = np.zeros(2 * n), np.full(2 * n, -np.inf), np.zeros(2 * n)
     share = visits(t) / t.size
@@ -109,20 +103,25 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
         if place < _HALVED or share * (first[best[0]] - first[k]) < _HOPELESS:
             of_star = (math.log(size[k]), jitter2[k])
             total, jitter[k], frequency[k] = _averaged(epochs, frequency[k], orders, kinds, about, of_star, w)
-            if limits[0] <= frequency[k] <= limits[1]:
-                odd[k] = total - share * constant
-    best = _descending(odd[:n])
+            # A fit may have moved past the end of the range.
+            frequency[k] = min(max(frequency[k], limits[0]), limits[1])
+            odd[k] = total - share * constant
+    best, may_double = _descending(odd[:n]), np.zeros(2 * n, np.bool_)
     for place in range(min(n, _HALVED)):
         k = best[place]
         f = frequency[k]
         if 0.5 * f >= limits[0]:
-            gain, jitter[n + k] = _of_two_sizes(epochs, f, plain, jitter2[k], noise, fit)
+            gain, jitter[n + k], error = _of_two_sizes(epochs, f, plain, jitter2[k], noise, fit)
             frequency[n + k] = 0.5 * f
-            odd[n + k] = odd[k] + share * gain + double_odds + _like_eclipses(fit[0], unit, is_flux)
+            by_shape, may_double[k] = eclipses(fit[0], error, unit, amplitude, is_flux)
+            odd[n + k] = odd[k] + share * gain + double_odds + by_shape
     if kinds[0].size == 0:
         # The shape of a kind tells by itself: of two equal cycles it is that of no star.
         _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
-    return _take_distinct(frequency, odd, jitter, _DISTINCT / baseline, periods, odds)
+    found = _take_distinct(frequency, odd, _DISTINCT / baseline, periods, odds)
+    if found < 0:
+        return 0.0, 0.0, False
+    return frequency[found], jitter[found], may_double[found] and kinds[0].size == 0
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -155,22 +154,23 @@ def _averaged(epochs, f, orders, kinds, about, of_star, w):  # type: ignore[no-u
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _of_two_sizes(epochs, f, model, jitter2, w, fit):  # type: ignore[no-untyped-def]
-    """Return by how much the log evidence grows if even and odd cycles have sizes 1 + a and 1 - a, and the jitter.
+    """Return by how much the log evidence grows if even and odd cycles have sizes 1 + a and 1 - a; jitter and error.
 
     A cycle is counted from half a period before its deepest point to half a period after it, and the size is that of
     the series about its value there: for two eclipses, a is half the difference of their depths over the mean depth.
+    The error is that of an amplitude of the series, from what is left over: measured errors may be too large.
     """
     t, x, variances, offsets, season = epochs
     shared_series, series = fit
     w[:] = 1.0 / (variances + jitter2)
     equal, _, _ = student_evidence(epochs, f, model, jitter2, _SIZE_ROUNDS, w, fit)
-    edge = (_deepest(shared_series) + 0.5) % 1.0
+    edge = (farthest(shared_series) + 0.5) % 1.0
     turns = np.empty(t.size)
     for b in range(offsets.size - 1):
-        level = _series_at(series[b], edge)
+        level = series_at(series[b], edge)
         for i in range(offsets[b], offsets[b + 1]):
             cycle = math.floor(f * t[i] - edge)
-            size = _series_at(series[b], (f * t[i]) % 1.0) - level
+            size = series_at(series[b], (f * t[i]) % 1.0) - level
             turns[i] = size if cycle % 2 == 0 else -size
     a, square, changed, left = 0.0, 0.0, x.copy(), np.empty(t.size)
     unequal = equal
@@ -186,57 +186,12 @@ def _of_two_sizes(epochs, f, model, jitter2, w, fit):  # type: ignore[no-untyped
         again = (t, changed, variances, offsets, season)
         unequal, jitter2, _ = student_evidence(again, f, model, jitter2, _SIZE_ROUNDS, w, fit)
     volume = -0.5 * (a / _SIZES) ** 2 - 0.5 * math.log1p(square * _SIZES**2)
-    return unequal + volume - equal, math.sqrt(jitter2)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _deepest(series):  # type: ignore[no-untyped-def]
-    """Return the phase at which a series is farthest from its mean."""
-    deepest, depth = 0.0, -1.0
-    for k in range(_SHAPE_STEPS):
-        value = abs(_series_at(series, k / _SHAPE_STEPS))
-        if value > depth:
-            deepest, depth = k / _SHAPE_STEPS, value
-    return deepest
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _like_eclipses(series, unit, is_flux):  # type: ignore[no-untyped-def]
-    """Return what the shape of a cycle, in flux, adds to the log odds of twice its period.
-
-    An eclipse is one dip, the same before its deepest point as after; half a cycle from it the star is bright, for a
-    second dip there would be the other eclipse. Pulsators have sharper maxima than minima, pairs in contact the
-    reverse, and their two minima may be equal to the last digit.
-    """
-    faint, at, mean = np.empty(_SHAPE_STEPS), 0, 0.0
-    for k in range(_SHAPE_STEPS):
-        value = _series_at(series, k / _SHAPE_STEPS)
-        faint[k] = -value if is_flux else 1.0 - 10.0 ** (-0.4 * unit * value)
-        mean += faint[k] / _SHAPE_STEPS
-    for k in range(_SHAPE_STEPS):
-        faint[k] -= mean
-        at = k if faint[k] > faint[at] else at
-    depth, opposite, edge = faint[at], -faint.min(), faint[(at + _SHAPE_STEPS // 2) % _SHAPE_STEPS]
-    odd, total = 0.0, 0.0
-    for k in range(_SHAPE_STEPS):
-        odd += 0.25 * (faint[(at + k) % _SHAPE_STEPS] - faint[at - k]) ** 2
-        total += faint[k] ** 2
-    if edge > -0.5 * opposite:
-        return 0.0
-    if _CONTACT_DEPTH * opposite < depth < _DEEP * opposite and odd < _CONTACT_SKEW * total:
-        return _CONTACT
-    return _DETACHED if depth > _DIP_DEPTH * opposite and odd < _DIP_SKEW * total else 0.0
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _series_at(series, phase):  # type: ignore[no-untyped-def]
-    """Return the value of a series at a phase."""
-    c1, s1 = math.cos(2.0 * math.pi * phase), math.sin(2.0 * math.pi * phase)
-    c, s, value = 1.0, 0.0, 0.0
-    for k in range(series.size // 2):
-        c, s = c * c1 - s * s1, s * c1 + c * s1
-        value += series[2 * k] * c + series[2 * k + 1] * s
-    return value
+    residuals(t, changed, w, offsets, f, series, left)
+    # A band's own series, which is held near the shared one, takes about as much freedom as one harmonic.
+    n_bands = offsets.size - 1
+    taken = n_bands + shared_series.size + 2 * (n_bands - 1)
+    left_over = (w * left * left).sum() / max(t.size - taken, 0.5 * t.size)
+    return unequal + volume - equal, math.sqrt(jitter2), math.sqrt(2.0 * left_over / w.sum())
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -271,30 +226,6 @@ def _leading(found, near):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def polish(curves, f, e, width, limits, prior):  # type: ignore[no-untyped-def]
-    """Return the local maximum of the evidence near f, by parabolas through three points, and its evidence."""
-    t, x, w, offsets = curves
-    for _ in range(_POLISH_ROUNDS):
-        low, high = max(f - width, limits[0]), min(f + width, limits[1])
-        below, above = log_evidence(t, x, w, offsets, low, prior), log_evidence(t, x, w, offsets, high, prior)
-        bend = below - 2.0 * e + above
-        if bend < 0.0:
-            top = min(max(f + 0.5 * width * (below - above) / bend, low), high)
-            summit = log_evidence(t, x, w, offsets, top, prior)
-        else:
-            top, summit = f, e
-        if summit >= max(below, above):
-            if summit >= e:
-                f, e = top, summit
-        elif below > max(e, above):
-            f, e = low, below
-        elif above > e:
-            f, e = high, above
-        width *= _POLISH_SHRINK
-    return f, e
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _discount_doubles(frequency, odd, double_odds, near):  # type: ignore[no-untyped-def]
     """Add the log odds of doubled periods to those of every candidate whose half period is a candidate, too."""
     is_double = np.zeros(frequency.size, np.bool_)
@@ -307,19 +238,18 @@ def _discount_doubles(frequency, odd, double_odds, near):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _take_distinct(frequency, odd, jitter, near, periods, odds):  # type: ignore[no-untyped-def]
-    """Fill the most probable periods that are distinct; return frequency and jitter of the first."""
-    kept, best, left = 0, 0.0, 0.0
+def _take_distinct(frequency, odd, near, periods, odds):  # type: ignore[no-untyped-def]
+    """Fill the most probable periods that are distinct; return the place of the first, -1 where there is none."""
+    kept, best = 0, -1
     for c in _descending(odd):
         new = kept < periods.size and odd[c] > -np.inf
         for k in range(kept):
             new &= abs(frequency[c] - 1.0 / periods[k]) > near
         if new:
-            if kept == 0:
-                best, left = frequency[c], jitter[c]
+            best = c if kept == 0 else best
             periods[kept], odds[kept] = 1.0 / frequency[c], odd[c]
             kept += 1
-    return best, left
+    return best
 
 
 @numba.njit(cache=True, nogil=True)

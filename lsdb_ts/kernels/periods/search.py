@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from lsdb_ts.errors import PlanError, did_you_mean
 from lsdb_ts.kernels.curves.statistics import check_bands, check_lengths
-from lsdb_ts.kernels.periods.aliases import Quality, alias_classes, widest_gap, window_power
-from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability
-from lsdb_ts.kernels.periods.fourier import fit_series, series_prior, sinusoid_power
+from lsdb_ts.kernels.periods.aliases import Quality, alias_classes, day_window, widest_gap, window_power
+from lsdb_ts.kernels.periods.false_alarm import false_alarm_probability, nightly_correlation
+from lsdb_ts.kernels.periods.fourier import fit_series, residuals, series_prior, sinusoid_power
 from lsdb_ts.kernels.periods.grid import _grid
 from lsdb_ts.kernels.periods.kinds import RR_LYRAE, RR_LYRAE_AMPLITUDES, StarKind, arrays
 from lsdb_ts.kernels.periods.periodogram import FASTEST, MultibandModel, _peaks, _power
@@ -28,8 +28,10 @@ POWER_RATES = (0.25, 1.0 / 3.0, 0.5, 2.0, 3.0, 4.0)
 """Multiples of the period whose power is compared with the period's own."""
 _RANKED_PEAKS = 100
 """Peaks whose evenness the pseudo-entropy tells."""
-_ABOUT = 11 + len(POWER_RATES)
+_ABOUT = 14 + len(POWER_RATES)
 _FEW_EPOCHS, _FEW_CYCLES, _HIGH_WINDOW, _LARGE_JITTER, _LARGE_GAP, _LIKELY_ALARM = 40, 3.0, 0.3, 0.5, 0.2, 1e-3
+_UNSPANNED, _UNVARYING, _OUTSIDE = int(Quality.SHORT_BASELINE), int(Quality.CONSTANT), int(Quality.EDGE)
+_SIGNIFICANT = 3.0
 _RIVAL_ODDS = math.log(20.0)
 
 
@@ -42,7 +44,8 @@ class PeriodSearch:
     """
 
     period_range_days: tuple[float, float] = (0.1, 1000.0)
-    """Shortest and longest period; none longer than the baseline is tried."""
+    """Shortest and longest period; none longer than the baseline is tried. A star of a period out of it is found at an
+    alias within: delta Scuti and SX Phoenicis stars (HADS) need a shortest period of 0.03 days."""
     oversampling: float = 5.0
     """Grid points in one peak width 1 / baseline."""
     max_frequencies: int = 100_000
@@ -58,9 +61,10 @@ class PeriodSearch:
     n_periods: int = 5
     """Distinct periods reported, most probable first."""
     min_epochs: int = 15
-    """Objects of fewer epochs, all bands together, are not searched."""
+    """Objects of fewer epochs, all bands together, are not searched; their quality is ``FEW_EPOCHS``."""
     max_p_const: float = 0.01
-    """Objects that are constant with at least this probability (chi2 about the bands' means) are not searched."""
+    """Objects that are constant with at least this probability (chi2 about the bands' means) are not searched; their
+    quality is ``CONSTANT``."""
     error_floor: float = 0.3
     """Added in quadrature to the errors while peaks are sought, in units of the band's intrinsic scatter: no short
     series fits a real star. The second stage fits it."""
@@ -81,6 +85,8 @@ class PeriodSearch:
         object.__setattr__(self, "amplitude_ratios", tuple(float(r) for r in self.amplitude_ratios))
         if isinstance(self.model, Mapping):
             object.__setattr__(self, "model", MultibandModel(**self.model))
+        if not isinstance(self.model, MultibandModel):
+            raise PlanError(f"the model of a period search is a MultibandModel, and not {self.model!r}")
         kinds = tuple(StarKind(**kind) if isinstance(kind, Mapping) else kind for kind in self.kinds)
         object.__setattr__(self, "kinds", kinds)
         shortest, longest = self.period_range_days
@@ -139,11 +145,12 @@ class Periods:
     alias: NDArray[np.float64]
     """Shape (n_objects, n_periods): code of ``aliases.Alias``, relative to the first period."""
     quality: NDArray[np.float64]
-    """Shape (n_objects,): bits of ``aliases.Quality``; 0 where nothing speaks against the first period."""
+    """Shape (n_objects,): bits of ``aliases.Quality``; 0 where nothing speaks against the first period. Where there is
+    no period, they say why; NaN for an object of no epochs."""
     power: NDArray[np.float64]
     """Shape (n_objects,): highest shared-phase power of the first stage, 0 to 1."""
     false_alarm_probability: NDArray[np.float64]
-    """Shape (n_objects,): of that power, after Baluev 2008."""
+    """Shape (n_objects,): of that power in white noise, after Baluev 2008."""
     pseudo_entropy: NDArray[np.float64]
     """Shape (n_objects,): 1 - H / ln n of the n = 100 highest peaks, H their entropy: 0 where all are equally high."""
     power_rates: NDArray[np.float64]
@@ -173,7 +180,8 @@ def search_periods(
     Parameters
     ----------
     time_days, values, errors : numpy.ndarray of float64, shape (n,)
-        Epochs of all objects: object after object, band after band, all finite, errors positive.
+        Epochs of all objects: object after object, band after band, each band sorted by time, all finite, errors
+        positive.
     offsets : numpy.ndarray of int64, shape (n_objects * n_bands + 1,)
         Where each band of each object begins.
     n_bands : int
@@ -195,42 +203,44 @@ def search_periods(
     period, evidence = np.full((2, n_objects, s.n_periods), np.nan)
     series = np.full((n_objects, n_bands, 2 * s.n_harmonics), np.nan)
     about = np.full((n_objects, _ABOUT), np.nan)
+    why_not = _why_not(values, errors, offsets, n_bands, s)
     _search(
-        (time_days, values, errors, offsets, _worth_searching(values, errors, offsets, n_bands, s)),
+        (time_days, values, errors, offsets, np.flatnonzero(why_not == 0)),
         (*s.period_range_days, s.oversampling, s.max_frequencies),
         s.model.numbers,
         (s.n_peaks, s.n_harmonics, s.error_floor, float(s.double_log_odds), float(s.season_phase), relative),
         (np.array(s.amplitude_ratios), arrays(s.kinds), _orders(s)),
-        (period, evidence, series, about),
+        (period, evidence, series, about, why_not),
         n_bands,
     )
     power, spread, epochs, bands, count, baseline = about[:, :6].T
-    alarm = np.full(n_objects, np.nan)
-    searched = np.isfinite(power)
-    alarm[searched] = false_alarm_probability(
-        power[searched],
-        1.0 / s.period_range_days[0],
-        spread[searched],
-        epochs[searched],
-        bands[searched],
-        max(s.model.n_base, s.model.n_band),
-        s.model.n_band > 0,
-    )
+    alarm = _alarm(power, 1.0 / s.period_range_days[0], spread, epochs, bands, s.model)
     alias = np.where(np.isfinite(period), alias_classes(period, baseline), np.nan)
-    quality = _quality(period, evidence, about, alarm, s)
-    rates = about[:, 11:]
+    quality = np.where(np.isfinite(period[:, 0]), _quality(period, evidence, about, alarm, s), why_not)
+    rates = about[:, 14:]
     return Periods(
         period, evidence, alias, quality, power, alarm, about[:, 6], rates, about[:, 7], about[:, 9], count, series
     )
 
 
+def _alarm(power, max_frequency, spread, epochs, bands, model):  # type: ignore[no-untyped-def]
+    """Return the false-alarm probability of the objects that were searched."""
+    n_harmonics, searched = max(model.n_base, model.n_band), np.isfinite(power)
+    alarm = false_alarm_probability(
+        power, max_frequency, spread, np.where(searched, epochs, 0.0), bands, n_harmonics, model.n_band > 0
+    )
+    return np.where(searched, alarm, np.nan)
+
+
 def _quality(period, evidence, about, alarm, settings):  # type: ignore[no-untyped-def]
     """Return the quality bits of the best periods."""
-    _, _, epochs, _, _, baseline, _, gap, window, jitter, cut = about[:, :11].T
+    power, spread, epochs, bands, _, baseline, _, gap, window, jitter, highest, double, red, worth = about[:, :14].T
     first, (shortest, longest) = period[:, 0], settings.period_range_days
     second = evidence[:, 1] if evidence.shape[1] > 1 else np.full(first.size, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         edge = np.minimum(np.abs(1 / first - 1 / shortest), np.abs(1 / first - np.maximum(1 / longest, 1 / baseline)))
+        # Noise that is worth n nights has no power beyond their Nyquist frequency, but for the aliases of what it has.
+        correlated = _alarm(power, 0.5 * worth / baseline, spread, worth, bands, settings.model)
         bits = {
             Quality.FEW_EPOCHS: epochs < _FEW_EPOCHS,
             Quality.SHORT_BASELINE: baseline < _FEW_CYCLES * first,
@@ -240,10 +250,11 @@ def _quality(period, evidence, about, alarm, settings):  # type: ignore[no-untyp
             Quality.RIVAL: evidence[:, 0] - second < _RIVAL_ODDS,
             Quality.EDGE: edge < 0.5 / baseline,
             Quality.FALSE_ALARM: alarm > _LIKELY_ALARM,
-            Quality.GRID_CUT: cut > 0,
+            Quality.GRID_CUT: (highest < 1 / shortest) & (2 / first > highest),
+            Quality.RED_NOISE: (red > _SIGNIFICANT) & ~(correlated < _LIKELY_ALARM),
+            Quality.DOUBLE: double > 0,
         }
-    total = sum(int(bit) * holds for bit, holds in bits.items())
-    return np.where(np.isfinite(first), total, np.nan)
+    return sum(int(bit) * holds for bit, holds in bits.items())
 
 
 def _orders(settings: PeriodSearch) -> NDArray[np.int64]:
@@ -252,13 +263,14 @@ def _orders(settings: PeriodSearch) -> NDArray[np.int64]:
     return np.unique([max(n // 2, least), n, n + n // 2])
 
 
-def _worth_searching(values, errors, offsets, n_bands, settings):  # type: ignore[no-untyped-def]
-    """Return the numbers of the objects that have the epochs and vary."""
+def _why_not(values, errors, offsets, n_bands, settings):  # type: ignore[no-untyped-def]
+    """Return the quality bit of the objects that are not searched, 0 for the others; NaN for those of no epochs."""
     from scipy.special import chdtrc
 
     chi2, epochs, means = about_means(values, errors, offsets, n_bands)
-    free = np.maximum(epochs - means, 1)
-    return np.flatnonzero((epochs >= settings.min_epochs) & (chdtrc(free, chi2) < settings.max_p_const))
+    constant = ~(chdtrc(np.maximum(epochs - means, 1), chi2) < settings.max_p_const)
+    few = epochs < settings.min_epochs
+    return np.select([epochs == 0, few, constant], [np.nan, int(Quality.FEW_EPOCHS), int(Quality.CONSTANT)], 0.0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -268,7 +280,7 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
     shortest, longest, oversampling, max_frequencies = wanted
     n_peaks, n_harmonics, floor, double_odds, season_phase, relative = how
     ratios, kinds, orders = known
-    periods, evidences, series, about = found
+    periods, evidences, series, about, why_not = found
     prior, shared = series_prior(n_harmonics), np.empty(2 * n_harmonics)
     for place in chosen:
         offsets = all_offsets[place * n_bands : (place + 1) * n_bands + 1]
@@ -277,6 +289,7 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
         t = times[start:stop] - times[start:stop].min()
         x, variances, scale, common = scaled(values[start:stop], errors[start:stop], offsets, relative, ratios)
         first, step, count = _grid(t.max(), shortest, longest, oversampling, max_frequencies)
+        why_not[place] = _UNSPANNED if count == 0 else _UNVARYING
         if count == 0 or not scale.max() > 0.0:
             continue
         w = 1.0 / (variances + floor * floor)
@@ -289,10 +302,10 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
         row = about[place]
         row[0], row[1], row[2], row[3] = power[peaks[0]], _spread(t, w), t.size, _occupied(offsets)
         row[4], row[5], row[6] = count, t.max(), _evenness(power, peaks[:n_found])
-        row[10] = first + step * (count - 0.5) < 1.0 / shortest
+        row[10] = first + step * (count - 0.5)
         centres = first + step * peaks[: min(n_found, n_peaks)]
         mean_scale = scale.sum() / (scale > 0.0).sum()
-        best, row[9] = refine(
+        best, row[9], row[11] = refine(
             (t, x, variances, offsets),
             centres,
             step,
@@ -302,14 +315,26 @@ def _search(curves, wanted, model, how, known, found, n_bands):  # type: ignore[
             evidences[place],
         )
         if not best > 0.0:
+            why_not[place] = _OUTSIDE
             continue
         row[7], row[8] = widest_gap(t, best), max(window_power(t, w, best), window_power(t, w, 2.0 * best))
+        row[8] = max(row[8], day_window(t, w, best))
         own = sinusoid_power(t, x, w, offsets, best)
         for k in range(len(POWER_RATES)):
-            row[11 + k] = sinusoid_power(t, x, w, offsets, best / POWER_RATES[k]) / own
+            row[14 + k] = sinusoid_power(t, x, w, offsets, best / POWER_RATES[k]) / own
         fit_series(t, x, w, offsets, best, prior, shared, series[place])
+        row[12], row[13] = _correlation(t, x, w, offsets, best, series[place])
         for b in range(n_bands):
             series[place, b] *= scale[b]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _correlation(t, x, w, offsets, frequency, series):  # type: ignore[no-untyped-def]
+    """Return by how many errors what a series leaves over is correlated, and how many nights it is worth."""
+    left = np.empty(t.size)
+    residuals(t, x, w, offsets, frequency, series, left)
+    rho, pairs = nightly_correlation(t, left, w, offsets)
+    return rho * math.sqrt(pairs), (pairs + _occupied(offsets)) * (1.0 - rho) / (1.0 + rho)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

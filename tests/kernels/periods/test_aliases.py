@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lsdb_ts.kernels.periods.aliases import Alias, alias_classes, widest_gap, window_power
+from lsdb_ts.kernels.periods.aliases import Alias, alias_classes, day_window, widest_gap, window_power
 
 F = 1 / 0.5673
 
@@ -47,3 +47,14 @@ def test_window_and_gap_are_those_written_out():
     assert window_power(t, w, 0.37) == pytest.approx(abs((w * np.exp(2j * np.pi * 0.37 * t)).sum() / w.sum()) ** 2)
     assert widest_gap(t, 0.37) == pytest.approx(gaps.max())
     assert widest_gap(t[:1], 0.37) == 1.0
+
+
+def test_the_window_near_a_day_is_the_highest_of_its_comb_and_elsewhere_none():
+    rng = np.random.default_rng(2)
+    t = np.sort(rng.choice(3000, 400, replace=False) + rng.uniform(-0.1, 0.1, 400))
+    comb = [window_power(t, np.ones(400), 1 + k / 365.25) for k in range(-2, 4)]
+
+    assert window_power(t, np.ones(400), 1.0042) < 0.05
+    assert day_window(t, np.ones(400), 1.0042) == pytest.approx(max(comb))
+    assert day_window(t, np.ones(400), 0.9921) > 0.5
+    assert [day_window(t, np.ones(400), f) for f in (0.004, 0.98, 1.03, 1.5)] == [0, 0, 0, 0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lsdb_ts.errors import InputError
-from lsdb_ts.kernels.periods.false_alarm import effective_epochs, false_alarm_probability
+from lsdb_ts.kernels.periods.false_alarm import effective_epochs, false_alarm_probability, nightly_correlation
 from lsdb_ts.kernels.periods.grid import FrequencyGrid
 from lsdb_ts.kernels.periods.periodogram import MultibandModel, multiband_powers
 
@@ -114,3 +114,18 @@ def test_residuals_that_do_not_fit_their_offsets_are_refused():
         effective_epochs([1.0, 2.0, 3.0], np.ones(3), [0, 4], 1)
     with pytest.raises(InputError, match="1 curves are not those of objects with 2 bands"):
         effective_epochs([1.0, 2.0, 3.0], np.ones(3), [0, 3], 2)
+
+
+def test_the_correlation_from_night_to_night_leaves_that_within_nights_out():
+    rng = np.random.default_rng(5)
+    nights, offsets, one = np.arange(200.0), np.array([0, 800]), np.ones(800)
+    t = np.repeat(nights, 4) + np.tile([0.0, 0.01, 0.02, 0.03], 200)
+    of_nights = np.repeat(rng.normal(size=200), 4)
+    walk = np.repeat(red_noise(rng, nights, [0, 200], 5.0), 4)
+    by_night, pairs = nightly_correlation(t, of_nights, one, offsets)
+    by_walk, _ = nightly_correlation(t, walk, one, offsets)
+
+    assert pairs == 199
+    assert by_night < 3 / np.sqrt(pairs)
+    assert by_walk == pytest.approx(np.exp(-1 / 5), abs=0.1)
+    assert nightly_correlation(t[:3], walk[:3], one, np.array([0, 3]))[1] == 0

@@ -267,6 +267,13 @@ def test_the_first_stage_may_be_any_multiband_model():
     assert own.period_days[0, 0] == pytest.approx(0.71, rel=1e-3)
 
 
+@pytest.mark.parametrize("period", [0.5, 9.9999])
+def test_periods_at_the_ends_of_the_range_are_found(period):
+    rng = np.random.default_rng(19)
+    found = search_periods(*stack([rr_lyrae(period, rng) for _ in range(12)]), N_BANDS, PeriodSearch((0.5, 10.0)))
+    assert (np.abs(found.period_days[:, 0] / period - 1) < 2e-3).sum() >= 11
+
+
 def test_the_kind_of_star_decides_between_periods_that_fit_alike():
     rng = np.random.default_rng(16)
     night = np.sort(rng.choice(1000, (N_BANDS, 12)), axis=1) + rng.normal(0, 0.002, (N_BANDS, 12))
@@ -383,9 +390,56 @@ def test_quality_tells_what_is_doubtful():
     assert found.jitter[0] < 0.2
 
 
-def test_a_grid_without_points_for_the_shortest_periods_is_marked():
+def test_a_period_near_the_shortest_of_a_grid_that_was_cut_is_marked():
     rng = np.random.default_rng(19)
     t, x, e, offsets = rr_lyrae(0.6, rng, per_band=40)
-    found = search_periods(t, x, e, offsets, N_BANDS, PeriodSearch((0.01, 1.2), max_frequencies=5000))
+    near, far = (
+        search_periods(t, x, e, offsets, N_BANDS, PeriodSearch((0.01, 1.2), max_frequencies=n)) for n in (4000, 40_000)
+    )
 
-    assert Quality.GRID_CUT in Quality(int(found.quality[0]))
+    assert [near.n_frequencies[0], far.n_frequencies[0]] == [4000, 40_000]
+    assert Quality.GRID_CUT in Quality(int(near.quality[0]))
+    assert far.quality[0] == 0
+
+
+def test_objects_without_a_period_say_why():
+    rng = np.random.default_rng(24)
+    t, x, e, offsets = rr_lyrae(0.6, rng, per_band=40)
+    few = rr_lyrae(0.6, rng, per_band=2)
+    brief = (60000 + (t - 60000) * 1e-5, x, e, offsets)
+    none = (np.empty(0), np.empty(0), np.empty(0), np.zeros(N_BANDS + 1, np.int64))
+    constant = (t, rng.normal(17, e), e, offsets)
+    found = search_periods(*stack([few, constant, brief, none]), N_BANDS, QUICK)
+
+    assert np.isnan(found.period_days).all()
+    assert found.quality[:3].tolist() == [Quality.FEW_EPOCHS, Quality.CONSTANT, Quality.SHORT_BASELINE]
+    assert np.isnan(found.quality[3])
+
+
+def seen_nightly(rng, brightness, n=250):
+    """Return a curve of one band, seen at most once a night for eight years."""
+    t = 60000 + np.sort(rng.choice(2900, n, replace=False)) + rng.uniform(-0.15, 0.15, n)
+    return t, brightness(t) + rng.normal(0, 0.02, n), np.full(n, 0.02), np.array([0, n])
+
+
+def test_slow_variation_found_at_a_day_is_marked_and_walks_are_told_from_slow_stars():
+    rng = np.random.default_rng(25)
+
+    def walk(t):
+        x = np.zeros(t.size)
+        for i in range(1, t.size):
+            kept = np.exp(-(t[i] - t[i - 1]) / 100)
+            x[i] = kept * x[i - 1] + np.sqrt(1 - kept**2) * rng.normal(0, 0.2)
+        return 17 + x
+
+    walks = search_periods(*stack([seen_nightly(rng, walk) for _ in range(30)]), 1, PeriodSearch((0.2, 1000.0)))
+    stars = [seen_nightly(rng, lambda t, p=p: 17 + 0.2 * np.cos(2 * np.pi * t / p)) for p in (97.0, 173.0, 311.0)]
+    found = search_periods(*stack(stars), 1, PeriodSearch((0.2, 1000.0)))
+    of_walks, f = walks.quality.astype(int), 1 / walks.period_days[:, 0]
+    daily = (np.abs(f - np.round(f)) < 0.009) & (f > 0.5)
+
+    assert daily.any()
+    assert (of_walks[daily] & Quality.WINDOW > 0).all()
+    assert (of_walks & Quality.RED_NOISE > 0).mean() > 0.6
+    assert (of_walks == 0).mean() < 0.1
+    assert (found.quality.astype(int) & (Quality.RED_NOISE | Quality.WINDOW) == 0).all()
