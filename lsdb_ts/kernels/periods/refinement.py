@@ -106,6 +106,9 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
             # A fit may have moved past the end of the range.
             frequency[k] = min(max(frequency[k], limits[0]), limits[1])
             odd[k] = total - share * constant
+    if kinds[0].size == 0:
+        # The shape of a kind tells by itself: of two equal cycles it is that of no star.
+        _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
     best, may_double = _descending(odd[:n]), np.zeros(2 * n, np.bool_)
     for place in range(min(n, _HALVED)):
         k = best[place]
@@ -115,9 +118,6 @@ def refine(data, centres, step, limits, how, periods, odds):  # type: ignore[no-
             frequency[n + k] = 0.5 * f
             by_shape, may_double[k] = eclipses(fit[0], error, unit, amplitude, is_flux)
             odd[n + k] = odd[k] + share * gain + double_odds + by_shape
-    if kinds[0].size == 0:
-        # The shape of a kind tells by itself: of two equal cycles it is that of no star.
-        _discount_doubles(frequency[:n], odd[:n], double_odds, _DISTINCT / baseline)
     found = _take_distinct(frequency, odd, _DISTINCT / baseline, periods, odds)
     if found < 0:
         return 0.0, 0.0, False

@@ -267,6 +267,16 @@ def test_the_first_stage_may_be_any_multiband_model():
     assert own.period_days[0, 0] == pytest.approx(0.71, rel=1e-3)
 
 
+def test_a_period_whose_half_is_a_candidate_does_not_lose_to_its_double():
+    """What is taken off a period because it may be a double is taken off its own double, too."""
+    rng = np.random.default_rng(23)
+    periods = rng.uniform(0.45, 0.8, 40)
+    stars = stack([rr_lyrae(p, rng, per_band=12) for p in periods])
+    found = search_periods(*stars, N_BANDS, PeriodSearch((0.2, 100.0))).period_days[:, 0] / periods
+    assert not (np.abs(found - 2) < 0.02).any()
+    assert (np.abs(found - 1) < 0.001).mean() > 0.9
+
+
 @pytest.mark.parametrize("period", [0.5, 9.9999])
 def test_periods_at_the_ends_of_the_range_are_found(period):
     rng = np.random.default_rng(19)
