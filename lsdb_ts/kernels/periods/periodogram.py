@@ -149,7 +149,8 @@ def multiband_powers(
     model : MultibandModel, optional
         The shared-phase model unless given.
     method : str
-        One of ``METHODS``. The numbers agree to 1e-8; the cheaper one is found for each object.
+        One of ``METHODS``; the cheaper one is found for each object. The numbers agree to 1e-8, but for several
+        harmonics of hardly more epochs than unknowns, where the epochs do not tell them.
 
     Returns
     -------
