@@ -6,7 +6,7 @@ Data: simulated here: 20,000 objects with 1 M sources and 2 M forced sources ove
 and around a pole), and a Gaia-like catalog of the same sky, eleven years earlier, with proper motions.
 
 Expected: every row accounted for; every true pair found once the proper motions are applied; the period found to within
-1 % for 99 % of the RR Lyrae, 97 % of the Cepheids and 38 % of the eclipsing binaries (half of it for 57 % more); 98 %
+1 % for 99 % of the RR Lyrae, 97 % of the Cepheids and 78 % of the eclipsing binaries (half of it for 16 % more); 98 %
 of the objects that were not trained on classified rightly.
 
     python recipes/demo.py [FOLDER] [--small] [--workers N]
