@@ -191,7 +191,13 @@ def test_an_interrupted_compute_says_that_nothing_was_kept(tmp_path):
 def interrupted(command, ready):
     """Run a command, press Ctrl-C once it has begun and something is ready; return what it says of that."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Whoever runs the tests in the background has children that ignore it.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "begun\n", process.stderr.read()
     while not ready() and process.poll() is None:
