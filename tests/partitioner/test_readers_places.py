@@ -323,4 +323,4 @@ def test_reading_holds_no_more_than_some_batches(tmp_path, name):
 
     assert read == n
     assert pool < 24 << 20
-    assert resident < 32 << 20
+    assert resident < 24 << 20
